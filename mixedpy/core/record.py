@@ -1,0 +1,109 @@
+"""What a fit leaves behind: the frozen record from which everything a user sees is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from mixedpy.core.arrays import Floats
+
+__all__ = ["Convergence", "FitRecord", "Status"]
+
+
+class Status(Enum):
+    """How the optimizer ended, and what to do about it."""
+
+    CONVERGED = "converged"
+    ITERATION_LIMIT = "the iteration limit was reached; raise Control(max_iterations=...) or give start= values"
+    STALLED = "no step lowered the deviance; rescale the columns or simplify the random effects"
+    NOT_FINITE = "the deviance is not finite at the start; check the data for extreme values or give start= values"
+
+
+@dataclass(frozen=True, slots=True)
+class Convergence:
+    """The optimizer's account of itself.
+
+    Attributes
+    ----------
+    status : Status
+        How it ended.
+    iterations : int
+        Accepted and rejected trust-region steps.
+    evaluations : int
+        Numeric factorizations (deviance evaluations), the start included.
+    gradients : int
+        Evaluations of gradient and average information.
+    symbolic_analyses : int
+        Symbolic factorizations: one, or none where no sparse factor is used.
+    gradient_norm : float
+        Largest absolute entry of the last gradient computed, in the conditioned parameters.
+    decrement : float
+        Estimate of the deviance that a further step would still gain.
+    min_eigenvalue : float
+        Smallest eigenvalue of the last Hessian approximation; positive at a minimum.
+    start : (k,) array
+        theta at which the optimizer started, in the user's parameters.
+    factorization : str
+        Which factorization served: "chain", "schur-dense", "schur-sparse", "dense".
+    """
+
+    status: Status
+    iterations: int
+    evaluations: int
+    gradients: int
+    symbolic_analyses: int
+    gradient_norm: float
+    decrement: float
+    min_eigenvalue: float
+    start: Floats
+    factorization: str
+
+    @property
+    def converged(self) -> bool:
+        """Whether the criteria for convergence were met."""
+        return self.status is Status.CONVERGED
+
+
+@dataclass(frozen=True, slots=True)
+class FitRecord:
+    """Estimates of a linear mixed model with p fixed effects and random terms in the order of ``Design.terms``.
+
+    Attributes
+    ----------
+    reml : bool
+        Whether the REML criterion was minimized rather than the ML deviance.
+    theta : (k,) array
+        Covariance parameters, the terms' shares one after another; diagonals of Lambda are not negative.
+    Lambda : tuple of (m, m) arrays
+        Relative covariance factor of each term; its random effects have covariance sigma^2 Lambda Lambda'.
+    beta : (p,) array
+        Fixed effects.
+    sigma : float
+        Residual standard deviation.
+    criterion : float
+        The minimized ML deviance or REML criterion, with every constant.
+    unscaled_vcov : (p, p) array
+        (X' V^-1 X)^-1; times sigma^2 it is the covariance of beta.
+    modes : tuple of (J, m) arrays
+        Conditional modes of the random effects of each term.
+    n : int
+        Number of rows.
+    convergence : Convergence
+        The optimizer's account of itself.
+    """
+
+    reml: bool
+    theta: Floats
+    Lambda: tuple[Floats, ...]
+    beta: Floats
+    sigma: float
+    criterion: float
+    unscaled_vcov: Floats
+    modes: tuple[Floats, ...]
+    n: int
+    convergence: Convergence
+
+    @property
+    def p(self) -> int:
+        """Number of fixed effects."""
+        return len(self.beta)
