@@ -9,6 +9,9 @@
 suppressPackageStartupMessages(library(lme4))
 
 here <- dirname(normalizePath(sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE))))
+reference <- file.path(here, "..", "tests", "reference")
+source(file.path(reference, "json.R"))
+
 sets <- c("Arabidopsis", "cake", "cbpp", "Dyestuff", "Dyestuff2", "grouseticks", "InstEval", "Pastes", "Penicillin",
           "sleepstudy", "VerbAgg")
 compressed <- c("InstEval", "VerbAgg")
@@ -26,47 +29,34 @@ shortest <- function(x) {
 as_text <- function(x) if (is.factor(x)) as.character(x) else if (is.integer(x)) format(x, trim = TRUE) else shortest(x)
 
 describe <- function(name, x) {
-    column <- list(name = name, type = if (is.factor(x)) "factor" else typeof(x))
-    if (is.factor(x)) c(column, list(ordered = is.ordered(x), levels = I(levels(x)))) else column
+    column <- list(name = unbox(name), type = unbox(if (is.factor(x)) "factor" else typeof(x)))
+    json(if (is.factor(x)) c(column, list(ordered = unbox(is.ordered(x)), levels = levels(x))) else column)
 }
 
 summarise <- function(x) {
-    if (is.factor(x)) list(counts = I(unname(c(table(x))))) else list(sum = sum(x), min = min(x), max = max(x), sd = sd(x))
+    if (is.factor(x)) list(counts = c(table(x, dnn = NULL)))
+    else lapply(list(sum = sum(x), min = min(x), max = max(x), sd = sd(x)), unbox)
 }
 
-tables <- list()
-summaries <- list()
+unbox <- jsonlite::unbox
+tables <- summaries <- character()
 for (name in sets) {
     d <- get(name)
     stopifnot(!anyNA(d), is.null(unlist(lapply(d, attr, "contrasts"))))
-    file <- paste0(name, if (name %in% compressed) ".csv.gz" else ".csv")
-    con <- if (name %in% compressed) gzfile(file.path(here, file), "wb", compression = 9) else file(file.path(here, file), "wb")
+    zip <- name %in% compressed
+    target <- paste0(name, if (zip) ".csv.gz" else ".csv")
     rows <- do.call(paste, c(lapply(unname(d), as_text), sep = ","))
     stopifnot(!grepl("[\"\n]", rows), lengths(regmatches(rows, gregexpr(",", rows))) == ncol(d) - 1)
+    con <- if (zip) gzfile(file.path(here, target), "wb", compression = 9) else file(file.path(here, target), "wb")
     writeLines(c(paste(names(d), collapse = ","), rows), con)
     close(con)
-    tables[[name]] <- list(file = file, rows = nrow(d), columns = unname(Map(describe, names(d), d)))
-    summaries[[name]] <- lapply(d, summarise)
-}
-
-# JSON with one column (or one data set) per line: readable, and a change shows as a one-line difference.
-json <- function(x) jsonlite::toJSON(x, auto_unbox = TRUE, digits = NA)
-object <- function(values, indent) {
-    pad <- strrep(" ", indent)
-    paste0("{\n", paste0(pad, " \"", names(values), "\": ", values, collapse = ",\n"), "\n", pad, "}")
-}
-table_json <- function(t) {
-    columns <- paste0("[\n   ", paste(vapply(t$columns, json, ""), collapse = ",\n   "), "\n  ]")
-    object(c(file = json(t$file), rows = json(t$rows), columns = columns), 2)
-}
-write_text <- function(text, path) {
-    con <- file(path, "wb")
-    writeLines(text, con)
-    close(con)
+    columns <- json_list(mapply(describe, names(d), d), 3)
+    tables[name] <- json_object(c(file = json(unbox(target)), rows = json(unbox(nrow(d))), columns = columns), 2)
+    summaries[name] <- json(lapply(d, summarise))
 }
 
 version <- as.character(packageVersion("lme4"))
-write_text(object(c(source = json("R package lme4"), version = json(version),
-                    tables = object(vapply(tables, table_json, ""), 1)), 0),
+write_text(json_object(c(source = json(unbox("R package lme4")), version = json(unbox(version)),
+                         tables = json_object(tables, 1))),
            file.path(here, "levels.json"))
-write_text(object(vapply(summaries, json, ""), 0), file.path(here, "..", "tests", "reference", "datasets.json"))
+write_text(json_object(summaries), file.path(reference, "datasets.json"))
