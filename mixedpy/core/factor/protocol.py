@@ -1,0 +1,78 @@
+"""What every factorization can do, and the records it returns.
+
+Notation: V = I + Z Sigma Z' relative to sigma^2; Omega = d(deviance)/d([X y]'V^-1[X y]); c = (-beta, 1), so that
+[X y] c is the residual of the fixed part and e = Z'V^-1[X y] c = Z'Py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mixedpy.core.arrays import Floats
+
+__all__ = ["Derivatives", "Factor", "Reduced"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """The model after the random effects have been eliminated.
+
+    Attributes
+    ----------
+    logdet : float
+        log|V|.
+    gram : (p + 1, p + 1) array
+        [X y]'V^-1[X y].
+    """
+
+    logdet: float
+    gram: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Derivatives:
+    """Derivatives at the last update, random terms in elimination order, T directions in all.
+
+    Attributes
+    ----------
+    dSigma : tuple of (m, m) arrays
+        d(deviance)/dSigma_i, with log|V| and the reduced Gram both counted.
+    dLambda : tuple of (m, m) arrays
+        2 dSigma_i Lambda_i, formed without loss where Lambda_i is near zero.
+    score : (T,) array
+        e'dSigma_t e, summed over the levels.
+    quadratic : (T, T) array
+        e'dSigma_s Z'V^-1Z dSigma_t e.
+    fixed : (p, T) array
+        X'V^-1Z dSigma_t e.
+    """
+
+    dSigma: tuple[Floats, ...]
+    dLambda: tuple[Floats, ...]
+    score: Floats
+    quadratic: Floats
+    fixed: Floats
+
+
+class Factor(Protocol):
+    """A factorization of V: symbolic work at construction, numeric work at every ``update``.
+
+    It is the one mutable object of the core. ``derivatives``, ``modes`` and ``conditional_covariance`` speak of the last
+    ``update``; a factorization may free what ``derivatives`` consumed, so ``derivatives`` comes last.
+    """
+
+    name: str
+    analyses: int
+
+    def update(self, Lambdas: list[Floats]) -> Reduced:
+        """Factor V at the given relative covariance factors (m, m), one for each term in elimination order."""
+
+    def derivatives(self, Omega: Floats, c: Floats, directions: list[Floats]) -> Derivatives:
+        """Gradient and average-information blocks; directions[i] is (T_i, m, m), the dSigma of term i."""
+
+    def modes(self, c: Floats) -> list[Floats]:
+        """Conditional modes of the random effects, (m, J) for each term."""
+
+    def conditional_covariance(self) -> list[Floats]:
+        """Var(b | y) / sigma^2 at fixed beta, (m, m, J) for each term."""
