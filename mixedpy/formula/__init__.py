@@ -1,0 +1,8 @@
+"""Formula text -> frozen terms; knows no data."""
+
+from mixedpy.formula.algebra import Terms
+from mixedpy.formula.bars import Bar
+from mixedpy.formula.deparse import deparse
+from mixedpy.formula.model import Formula, parse
+
+__all__ = ["Bar", "Formula", "Terms", "deparse", "parse"]

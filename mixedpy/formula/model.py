@@ -1,0 +1,146 @@
+"""The formula of a mixed model: text -> a frozen description that knows no data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mixedpy.errors import FormulaError
+from mixedpy.formula.algebra import Terms, expand
+from mixedpy.formula.bars import Bar, expand_bar, expand_double_bars, split_bars
+from mixedpy.formula.deparse import deparse
+from mixedpy.formula.expressions import check_expression
+from mixedpy.formula.parser import parse_sides
+from mixedpy.formula.syntax import Name, Node, names
+
+__all__ = ["Formula", "parse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A mixed-model formula, read but not yet applied to data.
+
+    ``str(formula)`` is R's deparse of what was typed; parsing that text again gives an equal formula.
+
+    Attributes
+    ----------
+    source : str
+        The formula as typed; positions in errors refer to it.
+    response : Node
+        Left side.
+    rhs : Node
+        Right side as typed.
+    fixed : Node or None
+        Right side without the random terms; None if nothing is left, which means an intercept alone.
+    bars : tuple of Bar
+        Random terms, ``||`` and ``/`` expanded, in lme4's order before it sorts them by their numbers of levels.
+    text : str
+        R's deparse.
+
+    Examples
+    --------
+    >>> formula = parse("log(y+1)~x*f+(x||g/h)")
+    >>> str(formula)
+    'log(y + 1) ~ x * f + (x || g/h)'
+    >>> formula.fixed_terms().labels
+    ('x', 'f', 'x:f')
+    >>> [(bar.name, bar.effects.intercept, bar.effects.labels) for bar in formula.bars]
+    [('h:g', True, ()), ('g', True, ()), ('h:g', False, ('x',)), ('g', False, ('x',))]
+    """
+
+    source: str
+    response: Node
+    rhs: Node
+    fixed: Node | None
+    bars: tuple[Bar, ...]
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Formula) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    @property
+    def expanded(self) -> str:
+        """The text with ``||`` written out as independent terms, as lme4 prints a model's formula.
+
+        Examples
+        --------
+        >>> parse("y ~ x + (x || g)").expanded
+        'y ~ x + ((1 | g) + (0 + x | g))'
+        """
+        return f"{deparse(self.response)} ~ {deparse(expand_double_bars(self.rhs, self.source))}"
+
+    @property
+    def has_dot(self) -> bool:
+        """Whether the fixed part uses ``.``, all other columns."""
+        return self.fixed is not None and any(name.name == "." for name in names(self.fixed))
+
+    def fixed_terms(self, dot: Sequence[str] | None = None) -> Terms:
+        """Expand the fixed part.
+
+        Parameters
+        ----------
+        dot : sequence of str, optional
+            The columns that ``.`` stands for.
+
+        Returns
+        -------
+        Terms
+            Variables and terms, in R's order.
+        """
+        return expand(self.fixed, self.source, dot=dot)
+
+
+@lru_cache(maxsize=256)
+def parse(text: str) -> Formula:
+    """Read a mixed-model formula.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``"Reaction ~ Days + (Days | Subject)"``.
+
+    Returns
+    -------
+    Formula
+        The frozen description.
+
+    Raises
+    ------
+    FormulaError
+        With a caret under what cannot be read or may not be used.
+
+    Examples
+    --------
+    >>> parse("y~x+(1|g)").bars[0].name
+    'g'
+    """
+    response, rhs = parse_sides(text)
+    if isinstance(response, Name) and response.name == ".":
+        raise FormulaError("the response cannot be `.`; name a column", text, response.start, response.stop)
+    check_expression(response, text)
+    fixed, typed = split_bars(rhs, text)
+    if not typed:
+        raise FormulaError(
+            "no random effects terms specified in the formula; add one such as (1 | g), with g the grouping factor",
+            text,
+            rhs.start,
+            rhs.stop,
+        )
+    formula = Formula(
+        source=text,
+        response=response,
+        rhs=rhs,
+        fixed=fixed,
+        bars=tuple(bar for node in typed for bar in expand_bar(node, text)),
+        text=f"{deparse(response)} ~ {deparse(rhs)}",
+    )
+    if not formula.has_dot:
+        formula.fixed_terms()
+    return formula
