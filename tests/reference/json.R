@@ -1,4 +1,5 @@
-# JSON with one entry per line: readable, and a change shows as a one-line difference. Numbers have 15 significant digits.
+# JSON with one entry per line: readable, and a change shows as a one-line difference. Numbers have 15 significant
+# digits.
 
 # Scalars must be marked with jsonlite::unbox(); every other vector becomes a list, also one of length one.
 json <- function(x) jsonlite::toJSON(x, digits = NA, na = "null", null = "null")

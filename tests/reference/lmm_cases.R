@@ -4,8 +4,8 @@
 #
 # weights, offset: a column.
 # derive:  columns made before fitting, list(new = c(operation, column, ...)), operations
-#            "factor" (of an integer column), "codes" (1, 2, ... of a factor), "equals" (1 where the column is the level),
-#            "log" (of a column).
+#            "factor" (of an integer column), "codes" (1, 2, ... of a factor), "equals" (1 where the column is the
+#            level), "log" (of a column).
 # missing: list(column = rows set to NA), rows counted from 1.
 # printed: whether the print-outs are kept.
 
@@ -25,9 +25,11 @@ cases <- list(
     case("sleepstudy_intercept_reml", "sleepstudy", "Reaction ~ Days + (1 | Subject)", printed = TRUE),
     case("sleepstudy_intercept_ml", "sleepstudy", "Reaction ~ Days + (1 | Subject)", reml = FALSE),
     case("sleepstudy_double_bar", "sleepstudy", "Reaction ~ Days + (Days || Subject)", printed = TRUE),
-    case("sleepstudy_split_terms_ml", "sleepstudy", "Reaction ~ Days + (1 | Subject) + (0 + Days | Subject)", reml = FALSE),
+    case("sleepstudy_split_terms_ml", "sleepstudy", "Reaction ~ Days + (1 | Subject) + (0 + Days | Subject)",
+         reml = FALSE),
     case("sleepstudy_slope_only", "sleepstudy", "Reaction ~ Days + (0 + Days | Subject)", printed = TRUE),
-    case("sleepstudy_quadratic_ml", "sleepstudy", "Reaction ~ Days + I(Days^2) + (Days + I(Days^2) | Subject)", reml = FALSE),
+    case("sleepstudy_quadratic_ml", "sleepstudy", "Reaction ~ Days + I(Days^2) + (Days + I(Days^2) | Subject)",
+         reml = FALSE),
     case("sleepstudy_log", "sleepstudy", "log(Reaction) ~ Days + (Days | Subject)"),
     case("sleepstudy_scaled_response", "sleepstudy", "I(1000/Reaction) ~ Days + (Days | Subject)", printed = TRUE),
     case("sleepstudy_no_intercept", "sleepstudy", "Reaction ~ 0 + Days + (1 | Subject)", printed = TRUE),
@@ -66,7 +68,8 @@ cases <- list(
     case("insteval_by_service", "InstEval", "y ~ 0 + service + (0 + service | d) + (1 | dept)"),
 
     # --- cake: split plot, ordered factor
-    case("cake_interaction_ml", "cake", "angle ~ recipe * temperature + (1 | recipe:replicate)", reml = FALSE, printed = TRUE),
+    case("cake_interaction_ml", "cake", "angle ~ recipe * temperature + (1 | recipe:replicate)",
+         reml = FALSE, printed = TRUE),
     case("cake_interaction_reml", "cake", "angle ~ recipe * temperature + (1 | recipe:replicate)"),
     case("cake_additive", "cake", "angle ~ recipe + temperature + (1 | recipe:replicate)", printed = TRUE),
     case("cake_slope", "cake", "angle ~ recipe + temp + (temp | recipe:replicate)", printed = TRUE),
@@ -80,14 +83,16 @@ cases <- list(
          printed = TRUE),
     case("verbagg_four_effects", "VerbAgg", "Y ~ btype + situ + (btype + situ | id) + (1 | item)", derive = is_yes,
          printed = TRUE),
-    case("verbagg_interaction_in_bar_ml", "VerbAgg", "Y ~ situ * mode + (situ * mode | id)", reml = FALSE, derive = is_yes,
+    case("verbagg_interaction_in_bar_ml", "VerbAgg", "Y ~ situ * mode + (situ * mode | id)",
+         reml = FALSE, derive = is_yes,
          printed = TRUE),
     case("verbagg_pairs_ml", "VerbAgg", "Y ~ (Anger + Gender + btype + situ)^2 + (1 | id) + (1 | item)", reml = FALSE,
          derive = is_yes, printed = TRUE),
     case("verbagg_items", "VerbAgg", "Y ~ item * Gender + (1 | id)", derive = is_yes, printed = TRUE),
     case("verbagg_factor_slope", "VerbAgg", "Y ~ 0 + btype + (0 + situ | id) + (1 | item)", derive = is_yes),
     case("verbagg_mode_only", "VerbAgg", "Y ~ mode + (mode | id) + (0 + mode | item)", derive = is_yes),
-    case("verbagg_weights_ml", "VerbAgg", "response ~ Gender + btype + (1 | id) + (1 | item)", reml = FALSE, weights = "Anger",
+    case("verbagg_weights_ml", "VerbAgg", "response ~ Gender + btype + (1 | id) + (1 | item)",
+         reml = FALSE, weights = "Anger",
          derive = list(response = c("codes", "resp"))),
     case("verbagg_missing", "VerbAgg", "response ~ Anger + situ + (situ | id) + (1 | item)",
          derive = list(response = c("codes", "resp")),
@@ -95,21 +100,26 @@ cases <- list(
 
     # --- cbpp: prior weights, offset
     case("cbpp_weights", "cbpp", "incidence/size ~ period + (1 | herd)", weights = "size", printed = TRUE),
-    case("cbpp_weights_ml", "cbpp", "incidence/size ~ period + (1 | herd)", reml = FALSE, weights = "size", printed = TRUE),
+    case("cbpp_weights_ml", "cbpp", "incidence/size ~ period + (1 | herd)",
+         reml = FALSE, weights = "size", printed = TRUE),
     case("cbpp_no_intercept_ml", "cbpp", "sqrt(incidence) ~ 0 + period + (1 | herd)", reml = FALSE),
     case("cbpp_offset_ml", "cbpp", "log(incidence + 1) ~ period + (1 | herd)", reml = FALSE, offset = "lsize",
          derive = list(lsize = c("log", "size")), printed = TRUE),
-    case("cbpp_weights_and_offset", "cbpp", "log(incidence + 1) ~ period + (1 | herd)", weights = "size", offset = "lsize",
+    case("cbpp_weights_and_offset", "cbpp", "log(incidence + 1) ~ period + (1 | herd)",
+         weights = "size", offset = "lsize",
          derive = list(lsize = c("log", "size")), printed = TRUE),
     case("cbpp_weights_missing", "cbpp", "incidence/size ~ period + (1 | herd)", weights = "size",
          missing = list(incidence = c(4, 30), size = 11)),
 
     # --- grouseticks: nested broods, skewed response
-    case("grouseticks_crossed", "grouseticks", "log(TICKS + 1) ~ YEAR + HEIGHT + (1 | BROOD) + (1 | LOCATION)", printed = TRUE),
-    case("grouseticks_nested_ml", "grouseticks", "log(TICKS + 1) ~ YEAR + cHEIGHT + (1 | LOCATION/BROOD)", reml = FALSE,
+    case("grouseticks_crossed", "grouseticks", "log(TICKS + 1) ~ YEAR + HEIGHT + (1 | BROOD) + (1 | LOCATION)",
+         printed = TRUE),
+    case("grouseticks_nested_ml", "grouseticks", "log(TICKS + 1) ~ YEAR + cHEIGHT + (1 | LOCATION/BROOD)",
+         reml = FALSE,
          printed = TRUE),
     case("grouseticks_slope", "grouseticks", "sqrt(TICKS) ~ YEAR * cHEIGHT + (cHEIGHT | LOCATION)", printed = TRUE),
-    case("grouseticks_year_slopes_ml", "grouseticks", "log(TICKS + 1) ~ YEAR + cHEIGHT + (YEAR | LOCATION)", reml = FALSE),
+    case("grouseticks_year_slopes_ml", "grouseticks", "log(TICKS + 1) ~ YEAR + cHEIGHT + (YEAR | LOCATION)",
+         reml = FALSE),
     case("grouseticks_raw", "grouseticks", "TICKS ~ YEAR + I(cHEIGHT/100) + (1 | BROOD)"),
 
     # --- Arabidopsis: nested populations, integer and factor grouping columns
@@ -121,11 +131,13 @@ cases <- list(
          derive = as_factors, printed = TRUE),
     case("arabidopsis_three_levels", "Arabidopsis", "log(total.fruits + 1) ~ nutrient + amd + (1 | reg/popu/gen)",
          printed = TRUE),
-    case("arabidopsis_aliased_ml", "Arabidopsis", "log(total.fruits + 1) ~ reg + popu + amd + (1 | gen)", reml = FALSE,
+    case("arabidopsis_aliased_ml", "Arabidopsis", "log(total.fruits + 1) ~ reg + popu + amd + (1 | gen)",
+         reml = FALSE,
          printed = TRUE),
     case("arabidopsis_double_bar", "Arabidopsis", "sqrt(total.fruits) ~ nutrient + status + (nutrient || gen)"),
     case("arabidopsis_weights_missing", "Arabidopsis", "log(total.fruits + 1) ~ nutrient * status + (1 | popu/gen)",
-         weights = "rack", missing = list(total.fruits = 1:5, status = c(100, 200), popu = 625, rack = 400), printed = TRUE),
+         weights = "rack", missing = list(total.fruits = 1:5, status = c(100, 200), popu = 625, rack = 400),
+         printed = TRUE),
     case("arabidopsis_several_terms_ml", "Arabidopsis",
          "log(total.fruits + 1) ~ reg + nutrient + (0 + nutrient | popu) + (1 | popu:gen) + (1 | status)", reml = FALSE)
 )

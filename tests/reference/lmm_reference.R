@@ -3,10 +3,10 @@
 #     Rscript tests/reference/lmm_reference.R [data set ...]
 #
 # The optimum. lme4's default settings stop early on some of these models, so each is fitted by the default, by
-# nloptwrap and by bobyqa with tight tolerances, and by nloptwrap from smaller and larger starting values; the lowest is
-# refined by nloptwrap once more, and that fit is the reference. "attempts" keeps the criterion of each, so that a reader
-# sees where lme4's default stays above the optimum. (nloptwrap leaves nloptr's xtol_rel at 1e-4 unless told otherwise;
-# this stops it before ftol_abs and xtol_abs are met.)
+# nloptwrap and by bobyqa with tight tolerances, and by nloptwrap from smaller and larger starting values; the lowest
+# is refined by nloptwrap once more, and that fit is the reference. "attempts" keeps the criterion of each, so that a
+# reader sees where lme4's default stays above the optimum. (nloptwrap leaves nloptr's xtol_rel at 1e-4 unless told
+# otherwise; this stops it before ftol_abs and xtol_abs are met.)
 #
 # Print-outs are those of print(m), print(summary(m)) and print(VarCorr(m)), 80 columns, with package lme4 alone; the
 # stored call holds formula, data, REML, weights and offset, as typed at the prompt.
@@ -19,9 +19,11 @@ source(file.path(here, "lmm_cases.R"))
 options(width = 80)
 unbox <- jsonlite::unbox
 
-tight_nlopt <- lmerControl(optimizer = "nloptwrap",
+# boundary.tol: lmer tries zero for every variance parameter below it, and keeps zero where that is no worse.
+tight_nlopt <- lmerControl(optimizer = "nloptwrap", boundary.tol = 0.01,
                            optCtrl = list(xtol_rel = 1e-10, xtol_abs = 1e-10, ftol_abs = 1e-12, maxeval = 100000))
-tight_bobyqa <- lmerControl(optimizer = "bobyqa", optCtrl = list(rhoend = 1e-9, maxfun = 100000))
+tight_bobyqa <- lmerControl(optimizer = "bobyqa", boundary.tol = 0.01,
+                            optCtrl = list(rhoend = 1e-9, maxfun = 100000))
 
 shown_levels <- 50     # of each end, of grouping factors with more than
 all_levels <- 300      # levels
@@ -139,7 +141,8 @@ reference_of <- function(case) {
         ranef = modes_of(m))
     lines <- vapply(out, json, "")
     if (case$printed) {
-        lines["printed"] <- json_object(vapply(printed_of(m), function(text) json_list(vapply(text, function(s) json(unbox(s)), ""), 4), ""), 3)
+        as_list <- function(text) json_list(vapply(text, function(line) json(unbox(line)), ""), 4)
+        lines["printed"] <- json_object(vapply(printed_of(m), as_list, ""), 3)
     }
     cat(sprintf("%-32s %-14.4f default +%.1e%s %s\n", case$name, criterion(m), found$attempts["default"] - criterion(m),
                 if (isSingular(m)) " singular" else "", paste(m@optinfo$conv$lme4$messages, collapse = "; ")))
@@ -148,7 +151,8 @@ reference_of <- function(case) {
 }
 
 versions <- vapply(list(R = as.character(getRversion()), lme4 = as.character(packageVersion("lme4")),
-                        Matrix = as.character(packageVersion("Matrix")), nloptr = as.character(packageVersion("nloptr")),
+                        Matrix = as.character(packageVersion("Matrix")),
+                        nloptr = as.character(packageVersion("nloptr")),
                         minqa = as.character(packageVersion("minqa"))), function(v) json(unbox(v)), "")
 
 wanted <- commandArgs(TRUE)
