@@ -90,7 +90,7 @@ cases <- list(
          derive = is_yes, printed = TRUE),
     case("verbagg_items", "VerbAgg", "Y ~ item * Gender + (1 | id)", derive = is_yes, printed = TRUE),
     case("verbagg_factor_slope", "VerbAgg", "Y ~ 0 + btype + (0 + situ | id) + (1 | item)", derive = is_yes),
-    case("verbagg_mode_only", "VerbAgg", "Y ~ mode + (mode | id) + (0 + mode | item)", derive = is_yes),
+    case("verbagg_two_slopes", "VerbAgg", "Y ~ mode + Gender + (mode | id) + (0 + Gender | item)", derive = is_yes),
     case("verbagg_weights_ml", "VerbAgg", "response ~ Gender + btype + (1 | id) + (1 | item)",
          reml = FALSE, weights = "Anger",
          derive = list(response = c("codes", "resp"))),
