@@ -1,0 +1,16 @@
+"""Terms x table -> design (arrays) and schema (names, levels, codings)."""
+
+from mixedpy.design.build import Built, build
+from mixedpy.design.random import TermSchema
+from mixedpy.design.schema import RandomColumns, Schema, fixed_columns, offset_column, random_columns
+
+__all__ = [
+    "Built",
+    "RandomColumns",
+    "Schema",
+    "TermSchema",
+    "build",
+    "fixed_columns",
+    "offset_column",
+    "random_columns",
+]

@@ -122,7 +122,7 @@ class _Expansion:
         return self.dot
 
     def install(self, node: Node) -> int:
-        check_expression(node.arguments[0] if _is_offset(node) else node, self.formula)
+        check_expression(_offset_argument(node) or node, self.formula)
         name = deparse(node)
         if name not in self.bits:
             self.bits[name] = 1 << len(self.variables)
@@ -175,15 +175,15 @@ class _Expansion:
         return [term for term in left if term not in gone]
 
     def finish(self, encoded: list[int]) -> Terms:
-        offsets = [v for v in self.variables if _is_offset(v)]
+        offsets = [v for v in self.variables if _offset_argument(v) is not None]
         if not offsets:
             return self.terms(encoded, ())
         bits = [self.bits[deparse(v)] for v in offsets]
         for offset, bit in zip(offsets, bits, strict=True):
             if any(term & bit and term != bit for term in encoded):
                 raise self.error("offset() cannot be part of an interaction; add it with +", offset)
-        kept = tuple(v for v, bit in zip(offsets, bits, strict=True) if bit in encoded)
-        return self.terms([term for term in encoded if term not in bits], kept)
+        kept = (_offset_argument(v) for v, bit in zip(offsets, bits, strict=True) if bit in encoded)
+        return self.terms([term for term in encoded if term not in bits], tuple(filter(None, kept)))
 
     def terms(self, encoded: list[int], offsets: tuple[Node, ...]) -> Terms:
         members = [_members(term) for term in dict.fromkeys(encoded)]
@@ -192,13 +192,15 @@ class _Expansion:
             names=tuple(self.bits),
             terms=tuple(sorted(members, key=len)),
             intercept=self.intercept,
-            offsets=tuple(o.arguments[0] for o in offsets if isinstance(o, Call)),
+            offsets=offsets,
         )
 
 
-def _is_offset(node: Node) -> bool:
-    """Whether a node is a call of ``offset`` with one argument."""
-    return isinstance(node, Call) and node.function == "offset" and len(node.arguments) == 1
+def _offset_argument(node: Node) -> Node | None:
+    """What a call of ``offset`` with one argument adds; None for any other node."""
+    if isinstance(node, Call) and node.function == "offset" and len(node.arguments) == 1:
+        return node.arguments[0]
+    return None
 
 
 def _union(terms: list[int]) -> int:

@@ -181,7 +181,7 @@ def _interaction(node: Node, formula: str) -> tuple[tuple[Node, ...], str]:
 
 def _check_group(node: Node, formula: str) -> None:
     if isinstance(node, Binary) and node.operator in ("*", "+", "-", "%in%", "/"):
-        message = f"`{node.operator}` does not make a grouping factor; write one random term for each factor, or g/h or g:h"
+        message = f"`{node.operator}` makes no grouping factor; write one random term for each factor, or g/h or g:h"
         raise FormulaError(message, formula, node.at, node.at + len(node.operator))
     if isinstance(node, Number | String) or (isinstance(node, Call) and node.function == "offset"):
         message = "the right side of a bar names a grouping factor; write a column there"

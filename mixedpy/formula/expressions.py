@@ -90,7 +90,7 @@ def _check_call(call: Call, formula: str) -> None:
         if keyword is not None and keyword != arity.keywords[position]:
             wanted = ", ".join(arity.keywords)
             raise FormulaError(
-                f"{call.function}() has no argument `{keyword}` at this place; its arguments are {wanted}, in this order",
+                f"{call.function}() has no argument `{keyword}` in this place; its arguments are {wanted}",
                 formula,
                 call.arguments[position].start,
                 call.arguments[position].stop,

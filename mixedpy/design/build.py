@@ -1,0 +1,283 @@
+"""Formula x table -> design (arrays for the numeric core) and schema (names, levels, codings)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mixedpy.core.arrays import Design
+from mixedpy.core.rank import independent_columns
+from mixedpy.design.columns import Column, Factor, Floats, Numeric
+from mixedpy.design.encode import ColumnPool, encode
+from mixedpy.design.evaluate import CONSTANTS, evaluate
+from mixedpy.design.frame import Frame, NaAction, Table, check_finite, open_table, read_frame, suggestion
+from mixedpy.design.random import build_random
+from mixedpy.design.schema import Schema
+from mixedpy.errors import DataError, RankDeficiencyWarning
+from mixedpy.formula import Formula, Terms, deparse, parse
+from mixedpy.formula.syntax import Node, names
+
+__all__ = ["Built", "build"]
+
+_WEIGHTS = "(weights)"
+_OFFSET = "(offset)"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Built:
+    """A design and its schema.
+
+    Attributes
+    ----------
+    design : Design
+        Arrays for the numeric core.
+    schema : Schema
+        Names, levels, codings and rows.
+    """
+
+    design: Design
+    schema: Schema
+
+
+def build(
+    formula: Formula | str,
+    data: Any,
+    *,
+    weights: Any = None,
+    offset: Any = None,
+    contrasts: Mapping[str, Any] | None = None,
+    covariances: Mapping[str, str] | None = None,
+    na_action: NaAction = "drop",
+) -> Built:
+    """Apply a formula to a table.
+
+    Parameters
+    ----------
+    formula : Formula or str
+        The model.
+    data : DataFrame or mapping
+        The table; it is not changed, and only columns that are named are read.
+    weights : str or (n_total,) array-like, optional
+        Prior weights, positive: a column's name or an array.
+    offset : str or (n_total,) array-like, optional
+        Known part of the linear predictor; it adds to ``offset()`` terms of the formula.
+    contrasts : mapping of str to str or matrix, optional
+        Contrasts of factors in X: ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"``, ``"sdif"`` or a matrix. As in
+        lme4, factors in random terms keep the default.
+    covariances : mapping of str to {"us", "diag"}, optional
+        Covariance template by grouping factor.
+    na_action : {"drop", "raise", "exclude"}
+        What to do with rows that have missing values.
+
+    Returns
+    -------
+    Built
+        Design and schema.
+
+    Raises
+    ------
+    FormulaError
+        If the formula cannot be read.
+    DataError
+        If the table does not fit the formula; the message names the column.
+
+    Warns
+    -----
+    RankDeficiencyWarning
+        If columns of X depend linearly on columns to their left; they are dropped.
+
+    Examples
+    --------
+    >>> data = {"y": [1.0, 3, 2, 5, 4, 6], "x": [0.0, 1, 2, 0, 1, 2], "g": list("uuvvuv")}
+    >>> built = build("y ~ x + (1 | g)", data)
+    >>> built.schema.fixed_names, built.schema.terms[0].effects, built.schema.terms[0].levels
+    (('(Intercept)', 'x'), ('(Intercept)',), ('u', 'v'))
+    >>> built.design.terms[0].codes
+    array([0, 0, 1, 1, 0, 1])
+    """
+    formula = parse(formula) if isinstance(formula, str) else formula
+    table = open_table(data)
+    terms = _fixed_terms(formula, table)
+    arrays = {name: given for name, given in ((_WEIGHTS, weights), (_OFFSET, offset)) if _is_array(given)}
+    named = [given for given in (weights, offset) if isinstance(given, str)]
+    frame = read_frame(table, [*_column_names(formula, terms, table), *named], arrays, na_action=na_action)
+
+    y = _response(formula, frame)
+    values = _values(formula, terms, frame)
+    _check_contrasts(contrasts or {}, terms, values)
+    pool = ColumnPool(frame.n)
+    encoding = encode(terms, values, contrasts)
+    fixed = pool.positions(encoding, values)
+    kept = independent_columns([pool.arrays[k] for k in fixed]).tolist()
+    dropped = tuple(encoding.names[k] for k in sorted(set(range(len(fixed))) - set(kept)))
+    random = build_random(formula.bars, frame.columns, values, pool, frame.n, covariances)
+    if len(kept) >= frame.n:
+        raise DataError(f"{frame.n} rows cannot determine {len(kept)} fixed effects; use fewer terms or more data")
+    if dropped:
+        encoding = encoding.keep(kept)
+        _warn_dropped(dropped)
+
+    design = Design(
+        y=y,
+        columns=tuple(pool.arrays),
+        fixed=tuple(fixed[k] for k in kept),
+        terms=random.terms,
+        weights=_weights(weights, frame),
+        offset=_offset(offset, terms, frame),
+    )
+    index = table.index(frame.n_total)
+    schema = Schema(
+        formula=formula,
+        response=deparse(formula.response),
+        fixed_names=encoding.names,
+        dropped=dropped,
+        assign=encoding.assign,
+        term_labels=terms.labels,
+        fixed=encoding,
+        terms=random.schemas,
+        offsets=terms.offsets,
+        index=index if frame.rows is None else index[frame.rows],
+        table_index=index,
+        rows=np.arange(frame.n) if frame.rows is None else frame.rows,
+        n_total=frame.n_total,
+        missing=tuple(frame.missing.items()),
+        data_name=_data_name(data),
+        weights_name=weights if isinstance(weights, str) else None,
+        offset_name=offset if isinstance(offset, str) else None,
+        na_action=na_action,
+    )
+    return Built(_without_unused(design) if dropped else design, schema)
+
+
+def _data_name(data: Any) -> str | None:
+    name = getattr(data, "attrs", {}).get("name")
+    return name if isinstance(name, str) else None
+
+
+def _is_array(given: Any) -> bool:
+    return given is not None and not isinstance(given, str)
+
+
+def _fixed_terms(formula: Formula, table: Table) -> Terms:
+    if not formula.has_dot:
+        return formula.fixed_terms()
+    response = {name.name for name in names(formula.response)}
+    return formula.fixed_terms([name for name in table.names if name not in response])
+
+
+def _column_names(formula: Formula, terms: Terms, table: Table) -> Iterator[str]:
+    for node in _variables(formula, terms):
+        for name in names(node):
+            if name.name in table.names or name.name not in CONSTANTS:
+                yield name.name
+
+
+def _variables(formula: Formula, terms: Terms) -> Iterator[Node]:
+    yield formula.response
+    yield from terms.variables
+    for bar in formula.bars:
+        yield from bar.effects.variables
+        yield from bar.group
+
+
+def _response(formula: Formula, frame: Frame) -> Floats:
+    name = deparse(formula.response)
+    column = evaluate(formula.response, frame.columns)
+    if not isinstance(column, Numeric):
+        kind = "boolean" if column.logical else f"a factor with {len(column.levels)} levels"
+        raise DataError(f"the response `{name}` is {kind}, not numeric; convert it to numbers")
+    check_finite(name, column.values, frame)
+    return _copied(column.values)
+
+
+def _values(formula: Formula, terms: Terms, frame: Frame) -> dict[str, Column]:
+    """Evaluate the variables of the fixed part and of the bars' left sides, each once."""
+    values: dict[str, Column] = {}
+    for part in (terms, *(bar.effects for bar in formula.bars)):
+        used = {v for term in part.terms for v in term}
+        for v in used:
+            name = part.names[v]
+            if name in values:
+                continue
+            values[name] = column = evaluate(part.variables[v], frame.columns)
+            if isinstance(column, Numeric) and column.stored.dtype.kind == "f":
+                check_finite(name, column.values, frame)
+    return values
+
+
+def _check_contrasts(contrasts: Mapping[str, Any], terms: Terms, values: Mapping[str, Column]) -> None:
+    used = [terms.names[v] for v in range(len(terms.names)) if any(v in term for term in terms.terms)]
+    factors = [name for name in used if isinstance(values[name], Factor)]
+    for name in contrasts:
+        if name not in factors:
+            raise DataError(
+                f"contrasts names `{name}`, which is no factor of the fixed part; {suggestion(name, factors)}"
+            )
+
+
+def _weights(given: Any, frame: Frame) -> Floats | None:
+    if given is None:
+        return None
+    name, values = _numbers(given, _WEIGHTS, "weights", frame)
+    if values.min() <= 0:
+        bad = np.flatnonzero(values <= 0)
+        first = frame.row(int(bad[0]))
+        raise DataError(
+            f"{name} must be positive, but {len(bad)} of {frame.n_total} are not, first in row {first} (counting from "
+            "0); leave out rows of weight zero"
+        )
+    return _copied(values)
+
+
+def _offset(given: Any, terms: Terms, frame: Frame) -> Floats | None:
+    total: Floats | None = None
+    if given is not None:
+        total = _copied(_numbers(given, _OFFSET, "offset", frame)[1])
+    for node in terms.offsets:
+        name = f"offset({deparse(node)})"
+        column = evaluate(node, frame.columns)
+        if not isinstance(column, Numeric):
+            raise DataError(f"`{name}` is not numeric; give numbers")
+        check_finite(name, column.values, frame)
+        total = _copied(column.values if total is None else total + column.values)
+    return total
+
+
+def _numbers(given: Any, key: str, what: str, frame: Frame) -> tuple[str, Floats]:
+    name = f"the {what} column `{given}`" if isinstance(given, str) else what
+    column = frame.columns[given if isinstance(given, str) else key]
+    if not isinstance(column, Numeric):
+        raise DataError(f"{name} is not numeric; give numbers")
+    check_finite(given if isinstance(given, str) else what, column.values, frame)
+    return name, column.values
+
+
+def _copied(values: Floats) -> Floats:
+    copy = np.array(values, dtype=np.float64)
+    copy.flags.writeable = False
+    return copy
+
+
+def _warn_dropped(dropped: tuple[str, ...]) -> None:
+    warnings.warn(
+        f"X is rank deficient: columns that depend linearly on columns before them were dropped ({len(dropped)}): "
+        + ", ".join(dropped),
+        RankDeficiencyWarning,
+        stacklevel=3,
+    )
+
+
+def _without_unused(design: Design) -> Design:
+    """Take columns out of the pool that neither X nor Z uses any more."""
+    used = sorted({0, *design.fixed, *(c for term in design.terms for c in term.columns)})
+    position = {old: new for new, old in enumerate(used)}
+    return replace(
+        design,
+        columns=tuple(design.columns[k] for k in used),
+        fixed=tuple(position[k] for k in design.fixed),
+        terms=tuple(replace(t, columns=tuple(position[k] for k in t.columns)) for t in design.terms),
+    )

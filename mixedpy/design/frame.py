@@ -1,0 +1,246 @@
+"""Intake of the caller's table: the columns that the formula names, read once, rows with missing values dropped."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mixedpy.design.columns import Codes, Column, Factor, Floats, Numeric, read_column, used_levels
+from mixedpy.errors import DataError
+
+__all__ = ["Frame", "NaAction", "Table", "check_finite", "open_table", "read_frame", "suggestion"]
+
+NaAction = Literal["drop", "raise", "exclude"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """The caller's table behind one small face; its columns are looked up only when named.
+
+    Attributes
+    ----------
+    source : DataFrame or mapping
+        The table itself, never changed.
+    names : tuple of str
+        Its column names.
+    """
+
+    source: pd.DataFrame | Mapping[str, Any]
+    names: tuple[str, ...]
+
+    def column(self, name: str) -> Column:
+        """Read one column.
+
+        Raises
+        ------
+        DataError
+            If there is none of that name, or more than one.
+        """
+        try:
+            raw = self.source[name]
+        except KeyError:
+            raise DataError(f"the table has no column `{name}`; {suggestion(name, self.names)}") from None
+        if isinstance(raw, pd.DataFrame):
+            raise DataError(f"the table has {raw.shape[1]} columns named `{name}`; rename them so that one is meant")
+        return read_column(name, raw)
+
+    def index(self, n: int) -> pd.Index:
+        """Row labels: those of a DataFrame, otherwise 0, 1, ..."""
+        return self.source.index if isinstance(self.source, pd.DataFrame) else pd.RangeIndex(n)
+
+
+def open_table(data: Any) -> Table:
+    """Accept a pandas DataFrame or a mapping of column names to arrays.
+
+    Parameters
+    ----------
+    data : DataFrame or mapping
+        The table.
+
+    Returns
+    -------
+    Table
+        A view of it.
+
+    Raises
+    ------
+    DataError
+        If it is something else.
+    """
+    if isinstance(data, pd.DataFrame | Mapping):
+        return Table(data, tuple(str(name) for name in data))
+    raise DataError(
+        f"the data are of type {type(data).__name__}; give a pandas DataFrame or a dict of columns of equal length"
+    )
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Name the nearest known name, or all of them."""
+    known = list(known)
+    lowered = {k.lower(): k for k in reversed(known)}
+    near = difflib.get_close_matches(name.lower(), lowered, n=1)
+    if near:
+        return f"did you mean `{lowered[near[0]]}`?"
+    if not known:
+        return "it has no columns"
+    shown = ", ".join(f"`{k}`" for k in known[:12])
+    return f"it has {shown}" + (", ..." if len(known) > 12 else "")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """The columns of a model with the rows that are complete.
+
+    Attributes
+    ----------
+    columns : mapping of str to Column
+        By name; factors have used levels only.
+    n : int
+        Number of rows kept.
+    n_total : int
+        Number of rows of the table.
+    rows : (n,) intp array or None
+        Positions of the rows kept; None if all are.
+    missing : mapping of str to int
+        Number of missing values of each column that has any.
+    """
+
+    columns: Mapping[str, Column]
+    n: int
+    n_total: int
+    rows: Codes | None
+    missing: Mapping[str, int]
+
+    def row(self, position: int) -> int:
+        """Position in the caller's table of a row of the frame."""
+        return position if self.rows is None else int(self.rows[position])
+
+
+def read_frame(table: Table, names: Iterable[str], arrays: Mapping[str, Any], *, na_action: NaAction = "drop") -> Frame:
+    """Read the named columns and drop the rows where any of them is missing.
+
+    Parameters
+    ----------
+    table : Table
+        The caller's table.
+    names : iterable of str
+        Columns to read.
+    arrays : mapping of str to array-like (n_total,)
+        Further columns given as arrays, under names such as ``"(weights)"``.
+    na_action : {"drop", "raise", "exclude"}
+        What to do about missing values; ``"exclude"`` drops them here and leaves padding to the results.
+
+    Returns
+    -------
+    Frame
+        The complete rows.
+
+    Raises
+    ------
+    DataError
+        For unknown or all-missing columns, unequal lengths, no rows, or missing values under ``"raise"``.
+    """
+    if na_action not in get_args(NaAction):
+        raise DataError(f"na_action={na_action!r} is unknown; use one of {', '.join(map(repr, get_args(NaAction)))}")
+    columns = {name: table.column(name) for name in dict.fromkeys(names)}
+    n_total = _common_length(table, columns)
+    for name, raw in arrays.items():
+        columns[name] = _read_array(name, raw, n_total)
+    if n_total == 0:
+        raise DataError("the table has no rows; a model needs data")
+    rows, missing = _complete_rows(columns, n_total, na_action)
+    if rows is not None:
+        columns = {name: column.take(rows) for name, column in columns.items()}
+    kept = {
+        name: used_levels(column) if isinstance(column, Factor) and not column.logical else column
+        for name, column in columns.items()
+    }
+    return Frame(kept, n_total if rows is None else len(rows), n_total, rows, missing)
+
+
+def _length(column: Column) -> int:
+    return len(column.stored) if isinstance(column, Numeric) else len(column.codes)
+
+
+def _common_length(table: Table, columns: Mapping[str, Column]) -> int:
+    if isinstance(table.source, pd.DataFrame):
+        return len(table.source)
+    lengths = {name: _length(column) for name, column in columns.items()}
+    n = next(iter(lengths.values()), 0)
+    for name, length in lengths.items():
+        if length != n:
+            first = next(iter(lengths))
+            raise DataError(f"column `{name}` has {length} rows but `{first}` has {n}; give columns of equal length")
+    return n
+
+
+def _read_array(name: str, raw: Any, n_total: int) -> Numeric:
+    plain = name.strip("()")
+    column = read_column(name, raw)
+    if not isinstance(column, Numeric):
+        raise DataError(f"{plain} must be numbers; give an array of {n_total} numbers or the name of a numeric column")
+    if len(column.stored) != n_total:
+        raise DataError(
+            f"{plain} has {len(column.stored)} values but the table has {n_total} rows; give one for each row"
+        )
+    return column
+
+
+def _complete_rows(
+    columns: Mapping[str, Column], n_total: int, na_action: NaAction
+) -> tuple[Codes | None, dict[str, int]]:
+    masks: dict[str, NDArray[np.bool_]] = {}
+    for name, column in columns.items():
+        mask = column.missing()
+        if mask is not None:
+            masks[name] = mask
+    missing = {name: int(mask.sum()) for name, mask in masks.items()}
+    if not missing:
+        return None, {}
+    for name, count in missing.items():
+        if count == n_total:
+            raise DataError(f"column `{name}` is missing in all {n_total} rows; give it values or leave it out")
+    counted = ", ".join(f"`{name}` in {count}" for name, count in missing.items())
+    if na_action == "raise":
+        raise DataError(f"values are missing: {counted} of {n_total} rows; fill them, or use na_action='drop'")
+    rows = np.flatnonzero(~np.logical_or.reduce(list(masks.values())))
+    if len(rows) == 0:
+        raise DataError(f"no row is complete; values are missing: {counted} of {n_total} rows")
+    return rows, missing
+
+
+def check_finite(name: str, values: Floats, frame: Frame) -> None:
+    """Refuse infinite values, and values that an expression could not compute.
+
+    Parameters
+    ----------
+    name : str
+        Column or expression.
+    values : (n,) array
+        Its values in the frame's rows.
+    frame : Frame
+        Where the rows come from.
+
+    Raises
+    ------
+    DataError
+        Naming the column, how many rows and the first of them.
+    """
+    # One pass without a temporary: the sum is finite only if all values are (an overflow is looked at again below).
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum()):
+            return
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad) == 0:
+        return
+    kind = "infinite" if np.isinf(values[bad[0]]) else "not a number"
+    raise DataError(
+        f"`{name}` is {kind} in {len(bad)} of {frame.n_total} rows, first in row {frame.row(int(bad[0]))} "
+        "(counting from 0); correct the values or mark them as missing"
+    )

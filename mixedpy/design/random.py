@@ -1,0 +1,220 @@
+"""Random terms: grouping factors, effects and covariance templates, in lme4's order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
+
+from mixedpy.core.arrays import RandomTerm
+from mixedpy.core.covariance import Diagonal, Template, Unstructured
+from mixedpy.design.columns import Column, Factor, as_factor, crossed
+from mixedpy.design.encode import ColumnPool, Encoding, encode
+from mixedpy.design.evaluate import evaluate
+from mixedpy.design.frame import suggestion
+from mixedpy.errors import DataError
+from mixedpy.formula import Bar, deparse
+from mixedpy.formula.syntax import Node
+
+__all__ = ["Grouping", "RandomPart", "TermSchema", "build_random", "lme4_order"]
+
+TEMPLATES: dict[str, type[Unstructured] | type[Diagonal]] = {"us": Unstructured, "diag": Diagonal}
+"""The covariance templates by the name that ``covariances=`` takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TermSchema:
+    """A random term without its numbers, re-appliable to new data.
+
+    Attributes
+    ----------
+    group : str
+        Label of the grouping factor, ``"Subject"`` or ``"cask:batch"``.
+    name : str
+        The label made unique among the terms, as R prints it: ``"Subject"``, ``"Subject.1"``.
+    effects : tuple of str
+        R's names of the m effects.
+    levels : tuple of str
+        R's labels of the J levels.
+    template : str
+        Name of the covariance template.
+    grouping : tuple of Node
+        The expressions whose interaction is the grouping factor.
+    encoding : Encoding
+        The columns of the effects.
+    """
+
+    group: str
+    name: str
+    effects: tuple[str, ...]
+    levels: tuple[str, ...]
+    template: str
+    grouping: tuple[Node, ...] = field(repr=False)
+    encoding: Encoding = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RandomPart:
+    """The random terms of a design with their schemas, in the same order."""
+
+    terms: tuple[RandomTerm, ...]
+    schemas: tuple[TermSchema, ...]
+
+
+class Grouping:
+    """Grouping factors of a table, each computed once however many bars use it.
+
+    Parameters
+    ----------
+    columns : mapping of str to Column
+        The columns by name.
+    """
+
+    def __init__(self, columns: Mapping[str, Column]) -> None:
+        self._columns = columns
+        self._factors: dict[str, Factor] = {}
+
+    def factor(self, nodes: Sequence[Node]) -> Factor:
+        """Cross the factors of the given expressions.
+
+        Parameters
+        ----------
+        nodes : sequence of Node
+            At least one expression.
+
+        Returns
+        -------
+        Factor
+            With used levels only.
+        """
+        names = [deparse(node) for node in nodes]
+        for node, name in zip(nodes, names, strict=True):
+            if name not in self._factors:
+                self._factors[name] = as_factor(evaluate(node, self._columns))
+        for length in range(2, len(names) + 1):
+            label = ":".join(names[:length])
+            if label not in self._factors:
+                slow, fast = self._factors[":".join(names[: length - 1])], self._factors[names[length - 1]]
+                self._factors[label] = crossed(slow, fast)
+        return self._factors[":".join(names)]
+
+
+def build_random(
+    bars: Sequence[Bar],
+    columns: Mapping[str, Column],
+    values: Mapping[str, Column],
+    pool: ColumnPool,
+    n: int,
+    covariances: Mapping[str, str] | None = None,
+) -> RandomPart:
+    """Build the random terms.
+
+    Parameters
+    ----------
+    bars : sequence of Bar
+        The formula's random terms.
+    columns : mapping of str to Column
+        Columns of the table, for the grouping factors.
+    values : mapping of str to Column
+        Values of the effects' variables. As in lme4, contrasts given for X do not apply to them.
+    pool : ColumnPool
+        Where the effects' columns are placed.
+    n : int
+        Number of rows.
+    covariances : mapping of str to {"us", "diag"}, optional
+        Template by grouping factor or term name; ``"us"`` by default.
+
+    Returns
+    -------
+    RandomPart
+        In lme4's order: as written if that has no fewer-to-more step in the numbers of levels, otherwise by decreasing
+        number of levels, equal ones in reverse.
+
+    Raises
+    ------
+    DataError
+        If a grouping factor has one level or as many as there are rows, if a term has as many random effects as there
+        are rows, or if ``covariances`` names what is not there.
+    """
+    grouping = Grouping(columns)
+    factors = [grouping.factor(bar.group) for bar in bars]
+    for bar, factor in zip(bars, factors, strict=True):
+        _check_levels(bar.name, len(factor.levels), n)
+    order = lme4_order([len(factor.levels) for factor in factors])
+    names = _unique([bars[k].name for k in order])
+    chosen = _templates([bars[k].name for k in order], names, covariances or {})
+    terms, schemas = [], []
+    for k, name, kind in zip(order, names, chosen, strict=True):
+        bar, factor = bars[k], factors[k]
+        encoding = encode(bar.effects, values)
+        positions = pool.positions(encoding, values)
+        _check_effects(name, len(factor.levels), encoding.names, n)
+        template: Template = TEMPLATES[kind](len(positions))
+        terms.append(RandomTerm(factor.codes, len(factor.levels), positions, template))
+        schemas.append(TermSchema(bar.name, name, encoding.names, factor.levels, kind, bar.group, encoding))
+    return RandomPart(tuple(terms), tuple(schemas))
+
+
+def lme4_order(n_levels: Sequence[int]) -> list[int]:
+    """Order terms as lme4 does, given their numbers of levels.
+
+    Examples
+    --------
+    >>> lme4_order([3, 3, 2]), lme4_order([2, 5, 2])
+    ([0, 1, 2], [1, 2, 0])
+    """
+    positions = list(range(len(n_levels)))
+    if all(a >= b for a, b in pairwise(n_levels)):
+        return positions
+    return sorted(positions, key=lambda k: n_levels[k])[::-1]
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Number repeated names as R's ``make.unique`` does: g, g.1, g.2."""
+    taken, unique = set(names), []
+    counts: dict[str, int] = {}
+    for name in names:
+        if name not in counts:
+            counts[name] = 0
+            unique.append(name)
+            continue
+        suffixes = accumulate((1 for _ in range(len(names) + 1)), initial=counts[name] + 1)
+        number = next(k for k in suffixes if f"{name}.{k}" not in taken)
+        counts[name] = number
+        taken.add(f"{name}.{number}")
+        unique.append(f"{name}.{number}")
+    return unique
+
+
+def _templates(groups: Sequence[str], names: Sequence[str], covariances: Mapping[str, str]) -> list[str]:
+    for key, kind in covariances.items():
+        if key not in groups and key not in names:
+            raise DataError(f"covariances names `{key}`, which is no grouping factor; {suggestion(key, names)}")
+        if kind not in TEMPLATES:
+            raise DataError(f"covariances of `{key}`: {kind!r} is unknown; use one of {', '.join(TEMPLATES)}")
+    return [
+        covariances[name] if name in covariances else covariances.get(group, "us")
+        for group, name in zip(groups, names, strict=True)
+    ]
+
+
+def _check_levels(name: str, n_levels: int, n: int) -> None:
+    if n_levels < 2:
+        raise DataError(
+            f"the grouping factor `{name}` has {n_levels} level in the {n} rows used; a variance between levels needs "
+            "at least 2, so leave the term out"
+        )
+    if n_levels >= n:
+        raise DataError(
+            f"the grouping factor `{name}` has {n_levels} levels in {n} rows; with one row for each level its variance "
+            "cannot be told from the residual variance, so use a coarser factor"
+        )
+
+
+def _check_effects(name: str, n_levels: int, effects: Sequence[str], n: int) -> None:
+    if n_levels * len(effects) >= n:
+        named = ", ".join(effects[:6]) + (", ..." if len(effects) > 6 else "")
+        raise DataError(
+            f"the random term `{name}` has {n_levels * len(effects)} random effects ({n_levels} levels x {len(effects)} "
+            f"effects: {named}) but there are only {n} rows; its variances cannot be told from the residual variance, so use fewer effects"
+        )

@@ -1,0 +1,251 @@
+"""The schema of a fitted design: names, levels and codings, frozen so that new data give the same columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mixedpy.design.columns import Codes, Column, Factor, Floats, Numeric, as_factor
+from mixedpy.design.encode import ColumnPool, Encoding, Variable
+from mixedpy.design.evaluate import CONSTANTS, evaluate
+from mixedpy.design.frame import NaAction, Table, open_table, suggestion
+from mixedpy.design.random import Grouping, TermSchema
+from mixedpy.errors import DataError
+from mixedpy.formula import Formula
+from mixedpy.formula.syntax import Node, names
+
+__all__ = ["RandomColumns", "Schema", "fixed_columns", "offset_column", "random_columns"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Schema:
+    """Everything about a design but its numbers.
+
+    Attributes
+    ----------
+    formula : Formula
+        The model's formula.
+    response : str
+        Text of the left side.
+    fixed_names : tuple of str
+        R's names of the p columns of X.
+    dropped : tuple of str
+        Names of the aliased columns that were left out.
+    assign : tuple of int
+        Term of each column of X: 0 is the intercept, k is ``term_labels[k - 1]``.
+    term_labels : tuple of str
+        The fixed terms, such as ``"a:b"``.
+    fixed : Encoding
+        The columns of X.
+    terms : tuple of TermSchema
+        The random terms, in the order of ``Design.terms``.
+    offsets : tuple of Node
+        Arguments of the ``offset()`` terms of the formula.
+    index : pandas.Index
+        Labels of the rows kept.
+    table_index : pandas.Index
+        Labels of all rows of the table.
+    rows : (n,) intp array
+        Positions of the rows kept.
+    n_total : int
+        Number of rows of the table.
+    missing : tuple of (str, int)
+        Missing values by column.
+    data_name, weights_name, offset_name : str or None
+        For the print-outs.
+    na_action : str
+        As given.
+    """
+
+    formula: Formula
+    response: str
+    fixed_names: tuple[str, ...]
+    dropped: tuple[str, ...]
+    assign: tuple[int, ...]
+    term_labels: tuple[str, ...]
+    fixed: Encoding
+    terms: tuple[TermSchema, ...]
+    offsets: tuple[Node, ...]
+    index: pd.Index
+    table_index: pd.Index
+    rows: Codes
+    n_total: int
+    missing: tuple[tuple[str, int], ...]
+    data_name: str | None
+    weights_name: str | None
+    offset_name: str | None
+    na_action: NaAction
+
+    @property
+    def n_missing_rows(self) -> int:
+        """Number of rows dropped because a value was missing."""
+        return self.n_total - len(self.rows)
+
+
+class RandomColumns(NamedTuple):
+    """A random term in new data.
+
+    Attributes
+    ----------
+    codes : (n,) intp array
+        Level of each row among those of the model; -1 for a level that the model has not seen, or a missing one.
+    labels : (n,) object array
+        Label of each row's level; None where missing.
+    Z : (n, m) array
+        The effects' columns; a row with a missing value is NaN.
+    """
+
+    codes: Codes
+    labels: NDArray[np.object_]
+    Z: Floats
+
+
+def fixed_columns(schema: Schema, newdata: Any) -> Floats:
+    """Build the columns of X from new data.
+
+    Parameters
+    ----------
+    schema : Schema
+        Of the fitted design.
+    newdata : DataFrame or mapping
+        With the columns that the fixed part uses.
+
+    Returns
+    -------
+    (n, p) array
+        A row with a missing value is NaN, as in R.
+
+    Raises
+    ------
+    DataError
+        For a column that is not there, or a level that the model has not seen.
+
+    Examples
+    --------
+    >>> from mixedpy.design import build
+    >>> data = {"y": [1.0, 3, 2, 5, 4, 6], "f": list("abcabc"), "g": list("uuvvuv")}
+    >>> schema = build("y ~ f + (1 | g)", data).schema
+    >>> fixed_columns(schema, {"f": ["c", "a"]})
+    array([[1., 0., 1.],
+           [1., 0., 0.]])
+    """
+    table = open_table(newdata)
+    return _columns(schema.fixed, _read(table, (v.node for v in schema.fixed.variables)), table)
+
+
+def random_columns(schema: Schema, newdata: Any, term: int) -> RandomColumns:
+    """Build a random term from new data.
+
+    Parameters
+    ----------
+    schema : Schema
+        Of the fitted design.
+    newdata : DataFrame or mapping
+        With the columns that the term uses.
+    term : int
+        Position in ``schema.terms``.
+
+    Returns
+    -------
+    RandomColumns
+        Levels, labels and columns.
+
+    Raises
+    ------
+    DataError
+        For a column that is not there, or a level of an effect's factor that the model has not seen.
+    """
+    frozen = schema.terms[term]
+    table = open_table(newdata)
+    columns = _read(table, (*frozen.grouping, *(v.node for v in frozen.encoding.variables)))
+    factor = Grouping(columns).factor(frozen.grouping)
+    lookup = {level: k for k, level in enumerate(frozen.levels)}
+    position = np.array([*(lookup.get(level, -1) for level in factor.levels), -1], dtype=np.intp)
+    labels = np.array([*factor.levels, None], dtype=object)
+    return RandomColumns(position[factor.codes], labels[factor.codes], _columns(frozen.encoding, columns, table))
+
+
+def offset_column(schema: Schema, newdata: Any) -> Floats | None:
+    """Evaluate the offset in new data: the formula's ``offset()`` terms and a column named by ``offset=``.
+
+    Parameters
+    ----------
+    schema : Schema
+        Of the fitted design.
+    newdata : DataFrame or mapping
+        The new rows.
+
+    Returns
+    -------
+    (n,) array or None
+        The sum; None if the model has no offset that can be evaluated anew.
+    """
+    table = open_table(newdata)
+    total: Floats | None = None
+    values = [evaluate(node, _read(table, (node,))) for node in schema.offsets]
+    if schema.offset_name is not None:
+        values.append(table.column(schema.offset_name))
+    for value in values:
+        if not isinstance(value, Numeric):
+            raise DataError("the offset of the new data is not numeric; give numbers")
+        total = value.values.copy() if total is None else total + value.values
+    return total
+
+
+def _read(table: Table, nodes: Iterable[Node]) -> dict[str, Column]:
+    wanted = dict.fromkeys(name.name for node in nodes for name in names(node))
+    return {name: table.column(name) for name in wanted if name in table.names or name not in CONSTANTS}
+
+
+def _columns(encoding: Encoding, columns: dict[str, Column], table: Table) -> Floats:
+    n = _rows(table, columns)
+    absent = np.zeros(n, dtype=bool)
+    values: dict[str, Column] = {}
+    for variable in encoding.variables:
+        for name in {part.name for part in names(variable.node)}:
+            mask = columns[name].missing() if name in columns else None
+            if mask is not None:
+                absent |= mask
+        values[variable.name] = _conform(variable, evaluate(variable.node, columns))
+    pool = ColumnPool(n)
+    positions = pool.positions(encoding, values)
+    X = np.empty((n, len(positions)), order="F")
+    for k, position in enumerate(positions):
+        X[:, k] = pool.arrays[position]
+    X[absent] = np.nan
+    return X
+
+
+def _rows(table: Table, columns: dict[str, Column]) -> int:
+    if isinstance(table.source, pd.DataFrame):
+        return len(table.source)
+    first = next(iter(columns), None) or next(iter(table.names), None)
+    if first is None:
+        return 0
+    column = table.column(first)
+    return len(column.stored) if isinstance(column, Numeric) else len(column.codes)
+
+
+def _conform(variable: Variable, column: Column) -> Column:
+    """Bring a variable of the new data to the type and the levels of the model."""
+    if variable.levels is None:
+        if isinstance(column, Factor):
+            raise DataError(f"`{variable.name}` is numeric in the model but not in the new data; convert it to numbers")
+        return column
+    factor = as_factor(column)
+    lookup = {level: k for k, level in enumerate(variable.levels)}
+    unknown = [level for level in factor.levels if level not in lookup]
+    if unknown:
+        shown = ", ".join(repr(level) for level in unknown[:5])
+        raise DataError(
+            f"the factor `{variable.name}` of the new data has levels that the model has not seen: {shown}; "
+            + suggestion(unknown[0], variable.levels).replace("it has", "the model has")
+        )
+    # A missing row (code -1) takes the last entry: level 0 here, NaN when the columns are complete.
+    position = np.array([*(lookup[level] for level in factor.levels), 0], dtype=np.intp)
+    return Factor(position[factor.codes], variable.levels)
