@@ -44,34 +44,48 @@ class Template(Protocol):
     def parameters(self, Lambda: Floats) -> Floats:
         """The parameters, (size,), whose factor has the covariance Lambda Lambda'; diagonals not negative."""
 
-    def scaled(self, theta: Floats, scale: Floats) -> Floats:
-        """The parameters after row a of Lambda was multiplied by scale[a] (m,)."""
-
     def from_variances(self, sd: Floats) -> Floats:
         """Starting parameters, (size,), for relative standard deviations sd (m,) and no correlation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unstructured:
-    """Any covariance matrix: theta is the lower triangle of Lambda, column by column (lme4's order)."""
+    """Any covariance matrix: theta is the lower triangle of Lambda, column by column (lme4's order).
+
+    Parameters
+    ----------
+    m : int
+        Number of effects per level.
+    flipped : bool
+        Take the effects in reverse order, so that Lambda is upper triangular: another square root of the same
+        covariance, which the optimizer can follow where the first variance is nearly zero.
+
+    Examples
+    --------
+    >>> Unstructured(2).Lambda(np.array([1.0, 0.5, 2.0]))
+    array([[1. , 0. ],
+           [0.5, 2. ]])
+    """
 
     m: int
+    flipped: bool = False
     name: str = field(default="us", init=False)
     linear_closed: bool = field(default=True, init=False)
+    positions: tuple[NDArray[np.intp], NDArray[np.intp]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        columns, rows = np.triu_indices(self.m)
+        if self.flipped:
+            rows, columns = self.m - 1 - rows, self.m - 1 - columns
+        object.__setattr__(self, "positions", (rows, columns))
 
     @property
     def size(self) -> int:
         """Number of parameters, m (m + 1) / 2."""
         return self.m * (self.m + 1) // 2
 
-    @property
-    def positions(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Rows and columns of the parameters in Lambda."""
-        columns, rows = np.triu_indices(self.m)
-        return rows, columns
-
     def Lambda(self, theta: Floats) -> Floats:
-        """Lower triangular factor, (m, m)."""
+        """Triangular factor, (m, m)."""
         L = np.zeros((self.m, self.m))
         L[self.positions] = theta
         return L
@@ -87,15 +101,14 @@ class Unstructured:
         return np.zeros((self.size, self.size))
 
     def parameters(self, Lambda: Floats) -> Floats:
-        """Lower triangle with a diagonal that is not negative, from the QR factorization of Lambda'."""
-        if np.any(np.triu(Lambda, 1)):
-            Lambda = np.linalg.qr(Lambda.T, mode="r").T
+        """Entries of the triangular factor with a diagonal that is not negative, from the QR factorization of Lambda'."""
+        wrong = np.tril(Lambda, -1) if self.flipped else np.triu(Lambda, 1)
+        if wrong.any():
+            turned = Lambda[::-1] if self.flipped else Lambda
+            Lambda = np.linalg.qr(turned.T, mode="r").T
+            Lambda = Lambda[::-1, ::-1] if self.flipped else Lambda
         sign = np.where(np.diag(Lambda) < 0, -1.0, 1.0)
         return (Lambda * sign)[self.positions] + 0.0
-
-    def scaled(self, theta: Floats, scale: Floats) -> Floats:
-        """The parameters after row a of Lambda was multiplied by scale[a]."""
-        return theta * scale[self.positions[0]]
 
     def from_variances(self, sd: Floats) -> Floats:
         """Diagonal start."""
@@ -133,10 +146,6 @@ class Diagonal:
     def parameters(self, Lambda: Floats) -> Floats:
         """Absolute values of the diagonal."""
         return np.abs(np.diag(Lambda))
-
-    def scaled(self, theta: Floats, scale: Floats) -> Floats:
-        """The parameters after row a of Lambda was multiplied by scale[a]."""
-        return theta * scale
 
     def from_variances(self, sd: Floats) -> Floats:
         """The standard deviations themselves."""

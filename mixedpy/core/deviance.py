@@ -15,7 +15,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from mixedpy.core.arrays import Floats
-from mixedpy.core.factor.protocol import Factor, Reduced
+from mixedpy.core.factor.protocol import Factor, Reduced, Seed
 from mixedpy.core.parameters import Parameters
 
 __all__ = ["Deviance", "Profiled", "profile_fixed"]
@@ -93,6 +93,12 @@ class Deviance:
         self.theta = np.empty(0)
         self.profiled: Profiled | None = None
 
+    def reparametrized(self, parameters: Parameters) -> Deviance:
+        """The same function over other parameters, its counts carried on."""
+        other = Deviance(self.factor, parameters, self.n, self.log_weights, reml=self.reml)
+        other.evaluations, other.gradients = self.evaluations, self.gradients
+        return other
+
     def value(self, theta: Floats) -> float:
         """Deviance at theta (k,)."""
         self.evaluations += 1
@@ -107,11 +113,9 @@ class Deviance:
         done = self.profiled
         assert done is not None
         nu = self.n - len(done.beta) if self.reml else self.n
-        Omega = np.outer(done.c, done.c) / done.sigma2
-        if self.reml:
-            Omega[:-1, :-1] += done.half.T @ done.half
+        seed = Seed(done.c, done.sigma2, done.half if self.reml else None)
         spaces = self.parameters.tangents(self.theta)
-        found = self.factor.derivatives(Omega, done.c, [space.dSigma for space in spaces])
+        found = self.factor.derivatives(seed, [space.dSigma for space in spaces])
         # y'P dV P dV P y / sigma^2, with sigma profiled out
         fixed = done.half @ found.fixed
         score = found.score / done.sigma2

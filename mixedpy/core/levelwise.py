@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Eliminated", "LevelKernel", "apply_left", "level_kernel"]
+__all__ = ["Eliminated", "LevelKernel", "apply_left", "level_kernel", "posterior"]
 
 Floats = NDArray[np.float64]
 
@@ -73,6 +73,14 @@ def level_kernel(stack: Floats) -> LevelKernel:
 def apply_left(S: Floats, Y: Floats) -> Floats:
     """S (m, m) times the leading axis of Y (m, c, J)."""
     return (S @ Y.reshape(len(S), -1)).reshape(Y.shape)
+
+
+def posterior(Sigma: Floats, K: Floats) -> Floats:
+    """B = Sigma - Sigma K Sigma = Sigma (I + A Sigma)^-1 for every level, (m, m, J)."""
+    if len(Sigma) == 1:
+        return Sigma[0, 0] - Sigma[0, 0] ** 2 * K
+    out: Floats = Sigma[:, :, None] - np.einsum("acj,cb->abj", apply_left(Sigma, K), Sigma)
+    return out
 
 
 class _Scalar:

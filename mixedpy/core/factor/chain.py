@@ -10,8 +10,8 @@ import numpy as np
 
 from mixedpy.core.arrays import Floats
 from mixedpy.core.crossproducts import CrossProducts
-from mixedpy.core.factor.protocol import Derivatives, Reduced
-from mixedpy.core.levelwise import Eliminated, apply_left, level_kernel
+from mixedpy.core.factor.protocol import Derivatives, Reduced, Seed
+from mixedpy.core.levelwise import Eliminated, apply_left, level_kernel, posterior
 
 __all__ = ["Chain"]
 
@@ -85,7 +85,7 @@ class Chain:
         path = np.empty((0, 0, 1))  # joint covariance of the terms right of i, by level of the nearest
         for i in range(self.k - 1, -1, -1):
             Sigma, m, J = self.Sigmas[i], self.m[i], self.J[i]
-            own = _posterior(Sigma, self.eliminated[i].K)
+            own = posterior(Sigma, self.eliminated[i].K)
             if i == self.k - 1:
                 path = own
             else:
@@ -100,10 +100,10 @@ class Chain:
             blocks[i] = path[:m, :m]
         return blocks
 
-    def derivatives(self, Omega: Floats, c: Floats, directions: list[Floats]) -> Derivatives:
+    def derivatives(self, seed: Seed, directions: list[Floats]) -> Derivatives:
         """Gradient and average-information blocks from the kept eliminations."""
-        scores = self._scores(c)
-        dSigma = self._sigma_derivatives(Omega)
+        scores = self._scores(seed.c)
+        dSigma = self._sigma_derivatives(seed.Omega)
         score = [np.einsum("tab,ab->t", d, e @ e.T) for d, e in zip(directions, scores, strict=True)]
         information = self._information_one if self.k == 1 else self._information_nested
         quadratic, fixed = information(directions, scores)
@@ -143,7 +143,7 @@ class Chain:
             out[i] = K.sum(2) - np.einsum("acj,bcj->ab", YO, Y)
             if i > 0:
                 VO = apply_left(self.Sigmas[i], YO)
-                own = _posterior(self.Sigmas[i], K) + np.einsum("acj,bcj->abj", VO, self.SigmaY[i])
+                own = posterior(self.Sigmas[i], K) + np.einsum("acj,bcj->abj", VO, self.SigmaY[i])
                 outer[i] = np.concatenate([own, -VO], axis=1)
         return out
 
@@ -188,11 +188,3 @@ class Chain:
             a = b
         return quadratic, fixed
 
-
-def _posterior(Sigma: Floats, K: Floats) -> Floats:
-    """Sigma - Sigma K Sigma for every level, (m, m, J)."""
-    if len(Sigma) == 1:
-        return Sigma[0, 0] - Sigma[0, 0] ** 2 * K
-    SK = apply_left(Sigma, K)
-    out: Floats = Sigma[:, :, None] - np.einsum("acj,cb->abj", SK, Sigma)
-    return out

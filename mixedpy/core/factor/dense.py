@@ -7,7 +7,7 @@ from scipy.linalg import block_diag, cho_factor, cho_solve
 
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.crossproducts import CrossProducts
-from mixedpy.core.factor.protocol import Derivatives, Reduced
+from mixedpy.core.factor.protocol import Derivatives, Reduced, Seed
 
 __all__ = ["Dense"]
 
@@ -46,8 +46,9 @@ class Dense:
         gram = self.XY.T @ cho_solve(self.factor, self.XY)
         return Reduced(logdet, 0.5 * (gram + gram.T))
 
-    def derivatives(self, Omega: Floats, c: Floats, directions: list[Floats]) -> Derivatives:
+    def derivatives(self, seed: Seed, directions: list[Floats]) -> Derivatives:
         """Gradient and average-information blocks by their definitions."""
+        Omega = seed.Omega
         U = cho_solve(self.factor, self.XY)  # V^-1[X y]
         dSigma, Zw, score = [], [], []
         for i, (Z, d) in enumerate(zip(self.Z, directions, strict=True)):
@@ -56,7 +57,7 @@ class Dense:
             F = (Z.T @ U).reshape(J, m, -1)
             level = np.arange(J)
             dSigma.append(K[level, :, level, :].sum(0) - np.einsum("jac,cd,jbd->ab", F, Omega, F))
-            e = F @ c  # (J, m)
+            e = F @ seed.c  # (J, m)
             for direction in d:
                 score.append(float(np.einsum("ja,ab,jb->", e, direction, e)))
                 Zw.append(Z @ (e @ direction).ravel())

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from mixedpy.core.arrays import Floats
 
-__all__ = ["Derivatives", "Factor", "Reduced"]
+__all__ = ["Derivatives", "Factor", "Reduced", "Seed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,33 @@ class Reduced:
 
     logdet: float
     gram: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """Where differentiation starts: the deviance as a function of the reduced Gram matrix.
+
+    Attributes
+    ----------
+    c : (p + 1,) array
+        (-beta, 1).
+    sigma2 : float
+        Residual variance.
+    half : (p, p) array or None
+        half'half = (X'V^-1X)^-1 for the REML criterion, None for the ML deviance.
+    """
+
+    c: Floats
+    sigma2: float
+    half: Floats | None
+
+    @property
+    def Omega(self) -> Floats:
+        """d(deviance)/d([X y]'V^-1[X y]), (p + 1, p + 1)."""
+        Omega: Floats = np.outer(self.c, self.c) / self.sigma2
+        if self.half is not None:
+            Omega[:-1, :-1] += self.half.T @ self.half
+        return Omega
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +88,7 @@ class Factor(Protocol):
     """A factorization of V: symbolic work at construction, numeric work at every ``update``.
 
     It is the one mutable object of the core. ``derivatives``, ``modes`` and ``conditional_covariance`` speak of the last
-    ``update``; a factorization may free what ``derivatives`` consumed, so ``derivatives`` comes last.
+    ``update``. ``derivatives`` and ``conditional_covariance`` may spend the factor: one of them, once, per update.
     """
 
     name: str
@@ -68,7 +97,7 @@ class Factor(Protocol):
     def update(self, Lambdas: list[Floats]) -> Reduced:
         """Factor V at the given relative covariance factors (m, m), one for each term in elimination order."""
 
-    def derivatives(self, Omega: Floats, c: Floats, directions: list[Floats]) -> Derivatives:
+    def derivatives(self, seed: Seed, directions: list[Floats]) -> Derivatives:
         """Gradient and average-information blocks; directions[i] is (T_i, m, m), the dSigma of term i."""
 
     def modes(self, c: Floats) -> list[Floats]:

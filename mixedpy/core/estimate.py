@@ -1,0 +1,199 @@
+"""A design and its settings -> the fit record: condition, accumulate, start, minimize, put back into the user's columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.conditioning import Conditioned, condition
+from mixedpy.core.control import Control
+from mixedpy.core.covariance import Unstructured
+from mixedpy.core.crossproducts import CrossProducts, cross_products
+from mixedpy.core.deviance import Deviance
+from mixedpy.core.factor.choose import choose_factor
+from mixedpy.core.factor.protocol import Factor
+from mixedpy.core.moments import moment_start
+from mixedpy.core.optimize import Minimum, minimize
+from mixedpy.core.parameters import Parameters
+from mixedpy.core.record import Convergence, FitRecord, Status
+
+__all__ = ["Engine", "estimate", "prepare"]
+
+_PATIENCE = 10
+"""Steps after which unstructured terms are turned round: their triangular form has a curved valley where the first
+variance is nearly zero."""
+
+_NEAR_ZERO = 1e-3
+"""Diagonals of Lambda below this, in conditioned columns, are tried at exactly zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A conditioned design with its cross-products and its factorization, ready to be evaluated at any theta.
+
+    Attributes
+    ----------
+    conditioned : Conditioned
+        The design in well-placed columns.
+    cross_products : CrossProducts
+        Of the conditioned design.
+    factor : Factor
+        The mutable workspace.
+    parameters : Parameters
+        theta of the conditioned problem, terms in the order of ``cross_products``.
+    """
+
+    conditioned: Conditioned
+    cross_products: CrossProducts
+    factor: Factor
+    parameters: Parameters
+
+    def objective(self, *, reml: bool) -> Deviance:
+        """The deviance over conditioned theta; a REML criterion lacks ``2 * conditioned.log_scale``."""
+        return Deviance(
+            self.factor, self.parameters, self.cross_products.n, self.cross_products.log_weights, reml=reml
+        )
+
+    def inward(self, theta: Floats) -> Floats:
+        """The user's theta -> theta of the conditioned problem."""
+        return self.parameters.join(self.inward_Lambdas(theta))
+
+    def inward_Lambdas(self, theta: Floats) -> list[Floats]:
+        """The user's theta -> square roots of the terms' covariances in conditioned columns."""
+        theirs = Parameters([t.template for t in self.conditioned.design.terms]).Lambdas(theta)
+        return [self.conditioned.conditioned_Lambda(i, theirs[i]) for i in self.cross_products.order]
+
+    def outward(self, theta: Floats) -> list[Floats]:
+        """theta of the conditioned problem -> relative covariance factors in the order of ``Design.terms``."""
+        Lambdas: list[Floats] = [np.empty(0)] * self.cross_products.k
+        for i, L in zip(self.cross_products.order, self.parameters.Lambdas(theta), strict=True):
+            Lambdas[i] = self.conditioned.Lambda(i, L)
+        return Lambdas
+
+
+def prepare(design: Design, control: Control | None = None) -> Engine:
+    """Do all work that does not depend on theta."""
+    conditioned = condition(design)
+    cp = cross_products(conditioned.design)
+    factor = choose_factor(conditioned.design, cp, (control or Control()).factorization)
+    return Engine(conditioned, cp, factor, Parameters([conditioned.design.terms[i].template for i in cp.order]))
+
+
+def estimate(design: Design, *, reml: bool, start: Floats | None = None, control: Control | None = None) -> FitRecord:
+    """Fit a linear mixed model.
+
+    Parameters
+    ----------
+    design : Design
+        The model's arrays; X of full rank.
+    reml : bool
+        Minimize the REML criterion rather than the ML deviance.
+    start : (k,) array, optional
+        Starting theta, in the order of ``design.terms``; by default from moments.
+    control : Control, optional
+        Settings.
+
+    Returns
+    -------
+    FitRecord
+        Whether or not the optimizer converged; ``convergence.status`` tells.
+    """
+    control = control or Control()
+    engine = prepare(design, control)
+    if start is None:
+        first = _from_moments(engine)
+    else:
+        first = engine.inward(np.asarray(start, float))
+    objective = engine.objective(reml=reml)
+    minimum, engine, objective = _minimize(engine, objective, first, control)
+    minimum = _on_the_boundary(engine, objective, minimum, control.tol)
+    return _record(engine, objective, minimum, first, reml=reml)
+
+
+def _from_moments(engine: Engine) -> Floats:
+    sds = moment_start(engine.cross_products)
+    return np.concatenate([t.from_variances(sd) for t, sd in zip(engine.parameters.templates, sds, strict=True)])
+
+
+def _minimize(
+    engine: Engine, objective: Deviance, start: Floats, control: Control
+) -> tuple[Minimum, Engine, Deviance]:
+    """Minimize; a search that has not ended after ten steps goes on with the effects in reverse order."""
+    templates = engine.parameters.templates
+    n = engine.cross_products.n
+    turnable = any(isinstance(t, Unstructured) and t.m > 1 for t in templates)
+    limit = min(_PATIENCE, control.max_iterations) if turnable else control.max_iterations
+    minimum = minimize(objective, start, n=n, tol=control.tol, max_iterations=limit)
+    if minimum.status in (Status.CONVERGED, Status.NOT_FINITE) or limit == control.max_iterations:
+        return minimum, engine, objective
+    turned = Parameters([Unstructured(t.m, flipped=True) if isinstance(t, Unstructured) else t for t in templates])
+    theta = turned.join(engine.parameters.Lambdas(minimum.theta))
+    engine = Engine(engine.conditioned, engine.cross_products, engine.factor, turned)
+    objective = objective.reparametrized(turned)
+    second = minimize(objective, theta, n=n, tol=control.tol, max_iterations=control.max_iterations - limit)
+    total = minimum.iterations + second.iterations
+    return replace(second, iterations=total), engine, objective
+
+
+def _on_the_boundary(engine: Engine, objective: Deviance, minimum: Minimum, tol: float) -> Minimum:
+    """Put diagonals of Lambda that are nearly zero at exactly zero where the objective does not mind."""
+    if not np.isfinite(minimum.value):
+        return minimum
+    Lambdas = [L.copy() for L in engine.parameters.Lambdas(minimum.theta)]
+    small = False
+    for L in Lambdas:
+        diagonal = np.diag(L)
+        near = (np.abs(diagonal) < _NEAR_ZERO) & (diagonal != 0.0)
+        small |= bool(near.any())
+        np.fill_diagonal(L, np.where(near, 0.0, diagonal))
+    if not small:
+        return minimum
+    theta = engine.parameters.join(Lambdas)
+    try:
+        value = objective.value(theta)
+    except np.linalg.LinAlgError:
+        return minimum
+    if value > minimum.value + tol:
+        return minimum
+    return replace(minimum, theta=theta, value=value)
+
+
+def _record(engine: Engine, objective: Deviance, minimum: Minimum, start: Floats, *, reml: bool) -> FitRecord:
+    cp, conditioned = engine.cross_products, engine.conditioned
+    if np.isfinite(minimum.value) and not np.array_equal(objective.theta, minimum.theta):
+        objective.value(minimum.theta)
+    profiled = objective.profiled
+    if profiled is None or not np.isfinite(minimum.value):
+        raise np.linalg.LinAlgError("the deviance has no finite value at the start")
+    Lambdas = engine.outward(minimum.theta)
+    modes: list[Floats] = [np.empty(0)] * cp.k
+    for i, b in zip(cp.order, engine.factor.modes(profiled.c), strict=True):
+        modes[i] = (conditioned.terms[i] @ b).T
+    half = profiled.half @ conditioned.T.T
+    parameters = Parameters([t.template for t in conditioned.design.terms])
+    convergence = Convergence(
+        status=minimum.status,
+        iterations=minimum.iterations,
+        evaluations=objective.evaluations,
+        gradients=objective.gradients,
+        symbolic_analyses=engine.factor.analyses,
+        gradient_norm=minimum.gradient_norm,
+        decrement=minimum.decrement,
+        min_eigenvalue=minimum.min_eigenvalue,
+        start=parameters.join(engine.outward(start)),
+        factorization=engine.factor.name,
+    )
+    return FitRecord(
+        reml=reml,
+        theta=parameters.join(Lambdas),
+        Lambda=tuple(Lambdas),
+        beta=conditioned.beta(profiled.beta),
+        sigma=float(np.sqrt(profiled.sigma2)),
+        criterion=minimum.value + (2.0 * conditioned.log_scale if reml else 0.0),
+        unscaled_vcov=half.T @ half,
+        modes=tuple(modes),
+        n=cp.n,
+        convergence=convergence,
+    )

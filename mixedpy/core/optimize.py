@@ -1,0 +1,195 @@
+"""Trust-region Newton on the average-information matrix, over unconstrained theta.
+
+The deviance is even in the sign of a column of Lambda, so no bounds are needed; signs are put right afterwards. The
+value comes first and the derivatives, up to twice as dear, only where they are used: the last point has none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from mixedpy.core.arrays import Floats
+from mixedpy.core.record import Status
+
+__all__ = ["Minimum", "Objective", "minimize"]
+
+_ROUNDING = 1e-13
+"""Relative rounding error of a deviance, per unit of its number of observations."""
+
+_SMALLEST_RADIUS = 1e-9
+
+
+class Objective(Protocol):
+    """A function of theta in two phases."""
+
+    def value(self, theta: Floats) -> float:
+        """Value at theta; raises ``numpy.linalg.LinAlgError`` where it has none."""
+
+    def derivatives(self) -> tuple[Floats, Floats]:
+        """Gradient and Hessian approximation at the theta of the last value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Minimum:
+    """Where the optimizer stopped.
+
+    Attributes
+    ----------
+    theta : (k,) array
+        Best point.
+    value : float
+        Objective there.
+    status : Status
+        Why it stopped.
+    iterations : int
+        Trust-region steps tried.
+    gradient_norm : float
+        Largest absolute entry of the last gradient computed.
+    decrement : float
+        Estimate of what a further step would gain.
+    min_eigenvalue : float
+        Smallest eigenvalue of the last Hessian approximation.
+    """
+
+    theta: Floats
+    value: float
+    status: Status
+    iterations: int
+    gradient_norm: float
+    decrement: float
+    min_eigenvalue: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Solution of the trust-region problem."""
+
+    step: Floats
+    predicted: float  # decrease of the quadratic model
+    newton: bool  # the full Newton step of a positive definite model
+    min_eigenvalue: float
+
+
+def minimize(
+    objective: Objective, start: Floats, *, n: int, tol: float = 1e-8, max_iterations: int = 100
+) -> Minimum:
+    """Minimize an objective from a start.
+
+    Parameters
+    ----------
+    objective : Objective
+        Value and derivatives.
+    start : (k,) array
+        First point; not a stationary one.
+    n : int
+        Number of observations, the scale of the objective's rounding error.
+    tol : float
+        Stop when a step is expected to gain less than this.
+    max_iterations : int
+        Limit on steps tried.
+
+    Returns
+    -------
+    Minimum
+        With status ``CONVERGED`` only where the model was positive (semi)definite and the expected gain below ``tol``.
+
+    Notes
+    -----
+    With d the decrease that a Newton step promised and d / d_before the contraction seen so far, the step about to be
+    taken leaves about d (d / d_before); (f - f1) / d - 1 measures the error of the model once more. Where both say that
+    less than ``tol`` is left after the step, its end point needs no derivatives.
+    """
+    theta = start
+    try:
+        value = objective.value(theta)
+    except np.linalg.LinAlgError:
+        value = np.inf
+    if not np.isfinite(value):
+        return Minimum(theta, float("nan"), Status.NOT_FINITE, 0, np.nan, np.nan, np.nan)
+    gradient, hessian = objective.derivatives()
+    radius = max(1.0, 0.5 * float(np.linalg.norm(theta)))
+    before: float | None = None  # what the last full Newton step promised
+    left = np.inf
+    rounding = _ROUNDING * n
+    status = Status.ITERATION_LIMIT
+    iterations = 0
+    for iterations in range(1, max_iterations + 1):
+        trial = _solve(gradient, hessian, radius)
+        if trial.predicted < tol:
+            left, status = trial.predicted, Status.CONVERGED
+            break
+        there = theta + trial.step
+        try:
+            value_there = objective.value(there)
+        except np.linalg.LinAlgError:
+            value_there = np.inf
+        ratio = (value - value_there) / trial.predicted
+        if trial.newton and trial.predicted < 1e-2 and before is not None:
+            missed = 4.0 * (ratio - 1.0) ** 2 if trial.predicted > 100.0 * rounding else 0.0
+            left = trial.predicted * max(min(1.0, trial.predicted / before), missed)
+            if left < tol and value_there <= value + rounding:
+                theta, value, status = there, value_there, Status.CONVERGED
+                break
+        if not value_there < value + (rounding if trial.predicted < 1e-6 else 0.0):
+            if trial.predicted < 10.0 * rounding:  # the promised gain is lost in rounding error
+                left, status = trial.predicted, Status.CONVERGED
+                break
+            radius = 0.25 * float(np.linalg.norm(trial.step))
+            before = None
+            if radius < _SMALLEST_RADIUS:
+                left, status = trial.predicted, Status.STALLED
+                break
+            # the factor now belongs to the rejected point, but the derivatives in hand are those of theta
+            continue
+        before = trial.predicted if trial.newton else None
+        left = trial.predicted
+        if ratio > 0.75:
+            radius = max(radius, 2.0 * float(np.linalg.norm(trial.step)))
+        elif ratio < 0.25:
+            radius = 0.5 * float(np.linalg.norm(trial.step))
+        theta, value = there, value_there
+        gradient, hessian = objective.derivatives()
+    return Minimum(
+        theta,
+        value,
+        status,
+        iterations,
+        gradient_norm=float(np.abs(gradient).max()),
+        decrement=float(left),
+        min_eigenvalue=float(np.linalg.eigvalsh(hessian)[0]),
+    )
+
+
+def _solve(gradient: Floats, hessian: Floats, radius: float) -> _Step:
+    """Minimize g's + s'H s / 2 over |s| <= radius, in the eigenvectors of H (More & Sorensen 1983).
+
+    Where H has a negative eigenvalue and the gradient no component along its eigenvector, as at a variance of zero that
+    wants to grow, the step is completed to the radius along that eigenvector.
+    """
+    w, vectors = np.linalg.eigh(hessian)
+    along = vectors.T @ gradient
+    floor = max(1e-9 * abs(w[-1]), 1e-12)
+    shift = max(0.0, floor - w[0])
+    step = -along / (w + shift)
+    newton = shift == 0.0
+    if step @ step > radius * radius:
+        newton = False
+        low, high = shift, shift + float(np.sqrt(along @ along)) / radius
+        for _ in range(40):
+            middle = 0.5 * (low + high)
+            length = float(np.sum((along / (w + middle)) ** 2))
+            if length > radius * radius:
+                low = middle
+            else:
+                high = middle
+                if length > 0.81 * radius * radius:
+                    break
+        step = -along / (w + high)
+    elif w[0] < -1e-6 * max(1.0, abs(w[-1])):
+        step = step.copy()
+        step[0] += np.copysign(np.sqrt(radius * radius - step @ step), step[0])
+    predicted = -float(along @ step + 0.5 * step @ (w * step))
+    return _Step(vectors @ step, predicted, newton, float(w[0]))
