@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["WIDTH", "fill_line", "matrix_lines", "named_vector_lines", "wrap_words"]
+__all__ = ["WIDTH", "display_width", "fill_line", "matrix_lines", "named_vector_lines", "wrap_words"]
 
 WIDTH = 80
+
+
+def display_width(text: str) -> int:
+    r"""Count the columns that a text takes on a terminal: two for wide characters, none for combining ones.
+
+    Examples
+    --------
+    >>> display_width("Days"), display_width("\u6570\u636e"), display_width("e\u0301t\u00e9")
+    (4, 4, 3)
+    """
+    if text.isascii():
+        return len(text)
+    visible = (c for c in text if not unicodedata.combining(c))
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in visible)
+
+
+def _pad(text: str, width: int, *, right: bool) -> str:
+    blanks = " " * (width - display_width(text))
+    return blanks + text if right else text + blanks
 
 
 def named_vector_lines(names: Sequence[str], texts: Sequence[str], *, gap: int = 1) -> list[str]:
@@ -29,12 +49,12 @@ def named_vector_lines(names: Sequence[str], texts: Sequence[str], *, gap: int =
     >>> named_vector_lines(["(Intercept)", "Days"], ["251.41", " 10.47"], gap=2)
     ['(Intercept)         Days  ', '     251.41        10.47  ']
     """
-    width = max([*map(len, names), *map(len, texts)], default=0)
+    width = max(map(display_width, (*names, *texts)), default=0)
     per_line = max(WIDTH // (width + gap), 1)
     lines = []
     for start in range(0, len(names), per_line):
         for row in (names, texts):
-            lines.append("".join(field.rjust(width) + " " * gap for field in row[start : start + per_line]))
+            lines.append("".join(_pad(field, width, right=True) + " " * gap for field in row[start : start + per_line]))
     return lines
 
 
@@ -62,8 +82,8 @@ def matrix_lines(
     >>> matrix_lines(["Groups", "Name"], ["", ""], [["Subject", "(Intercept)"], ["", "Days"]])
     [' Groups  Name       ', ' Subject (Intercept)', '         Days       ']
     """
-    label = max(map(len, rows), default=0)
-    widths = [max([len(name), *(len(row[j]) for row in cells)]) for j, name in enumerate(columns)]
+    label = max(map(display_width, rows), default=0)
+    widths = [max(display_width(text) for text in (name, *(row[j] for row in cells))) for j, name in enumerate(columns)]
     lines: list[str] = []
     start = 0
     while start < len(columns):
@@ -72,8 +92,8 @@ def matrix_lines(
             used += 1 + widths[stop]
             stop += 1
         for name, row in [("", columns), *zip(rows, cells, strict=True)]:
-            fields = (" " + (row[j].rjust(widths[j]) if right else row[j].ljust(widths[j])) for j in range(start, stop))
-            lines.append(name.ljust(label) + "".join(fields))
+            fields = (" " + _pad(row[j], widths[j], right=right) for j in range(start, stop))
+            lines.append(_pad(name, label, right=False) + "".join(fields))
         start = stop
     return lines
 

@@ -127,9 +127,19 @@ fill_cases <- lapply(1:40, function(r) {
   list(items = items, text = I(capture.output(cat(items, fill = TRUE))))
 })
 
-library(methods)
+# Widths: cat counts bytes, print counts columns of the terminal.
+wide <- c("caf\u00e9", "\u6570\u636e", "e\u0301t\u00e9", "na\u00efve:x", "plain")
+for (n in 1:12) {
+  items <- c("Number of obs: 100, groups: ", strrep("\u00e9", 15 + 3 * n))
+  fill_cases[[length(fill_cases) + 1]] <- list(items = items, text = I(capture.output(cat(items, fill = TRUE))))
+}
+wide_cases <- list(
+  names = wide, vector = capture.output(print(setNames(c("1", "2", "3", "4", "5"), wide), quote = FALSE)),
+  left = capture.output(print(matrix(rep(wide, 2), 5, dimnames = list(wide, wide[2:3])), quote = FALSE)),
+  right = capture.output(print(matrix(rep(wide, 2), 5, dimnames = list(wide, wide[2:3])), quote = FALSE, right = TRUE)))
+
 write_json(list(
   r_version = R.version.string, pool = exact(pool), format = format_cases, nsmall = nsmall_cases, round = round_cases, signif = signif_cases,
   zapsmall = zap_cases, cat = cat_cases, fg = fg_cases, c = c_cases, percent = percent, pvalue = pvalue_cases,
-  abbreviate = abbreviate_cases, coef = coef_cases, formula = formula_cases, fill = fill_cases),
+  abbreviate = abbreviate_cases, coef = coef_cases, formula = formula_cases, fill = fill_cases, wide = wide_cases),
   "format_reference.json", auto_unbox = TRUE, digits = NA, na = "string")

@@ -101,11 +101,22 @@ u <- rnorm(9)
 four$y <- 10 + b[cbind(as.integer(four$site), as.integer(four$arm))] + u[four$clinic] + rnorm(nrow(four))
 record("four_effects", lmer(y ~ arm + (arm | site) + (1 | clinic), four))
 record("four_effects_ml", lmer(y ~ arm + (0 + arm | site) + (1 | clinic), four, REML = FALSE))
-# A slope without variance and one of perfect correlation.
+# Singular fits: a correlation of minus one, no variance at all in a term of two effects, and a dropped column besides.
 flat <- expand.grid(rep = 1:5, x = 0:3, g = factor(1:12))
-flat$y <- round(3 + rnorm(12)[flat$g] + 0.5 * flat$x + rnorm(nrow(flat)), 3)
-record("singular_correlation", suppressMessages(lmer(y ~ x + (x | g), flat)))
-record("singular_rank_deficient", suppressMessages(lmer(y ~ x + I(2 * x) + (x || g), flat)))
+fan <- rnorm(12)
+# Drawn anew until the estimate lies on the boundary.
+repeat {
+  flat$crossing <- 3 + fan[flat$g] - 0.5 * fan[flat$g] * flat$x + rnorm(nrow(flat))
+  m <- suppressMessages(lmer(crossing ~ x + (x | g), flat))
+  if (isSingular(m) && all(attr(VarCorr(m)$g, "stddev") > 0.1)) break
+}
+noise <- rnorm(nrow(flat))
+flat$noise <- noise - ave(noise, flat$g) + rnorm(12, sd = 0.01)[flat$g]
+flat$both <- flat$noise - flat$x * ave(flat$noise * (flat$x - 1.5), flat$g) / 1.25 + 1.5 * ave(flat$noise * (flat$x - 1.5), flat$g) / 1.25
+quiet <- suppressMessages
+record("singular_correlation", quiet(lmer(crossing ~ x + (x | g), flat)))
+record("singular_nothing", quiet(lmer(both ~ x + (x | g), flat)))
+record("singular_rank_deficient", quiet(lmer(both ~ x + I(2 * x) + (x || g), flat)))
 record("satterthwaite_reml", lmerTest::lmer(Reaction ~ Days + (Days | Subject), sleepstudy), "Satterthwaite")
 record("satterthwaite_ml", lmerTest::lmer(Reaction ~ Days + (Days | Subject), sleepstudy, REML = FALSE), "Satterthwaite")
 record("satterthwaite_cake", lmerTest::lmer(angle ~ recipe * temperature + (1 | recipe:replicate), cake), "Satterthwaite")

@@ -9,7 +9,7 @@ import pytest
 from mixedpy.report.abbreviation import abbreviate
 from mixedpy.report.coefmat import coefficient_columns, coefficient_lines, format_pvalues
 from mixedpy.report.formula_lines import formula_lines
-from mixedpy.report.layout import fill_line
+from mixedpy.report.layout import fill_line, matrix_lines, named_vector_lines
 from mixedpy.report.numbers import as_character, format_general, format_numbers, format_text, percent_names
 from mixedpy.report.records import CoefTable
 from mixedpy.report.rounding import round_decimals, round_significant, zap_small
@@ -126,6 +126,15 @@ def test_formula_lines():
 def test_filled_lines():
     for case in TABLE["fill"]:
         assert fill_line(case["items"]) == case["text"]
+
+
+def test_wide_and_combining_characters():
+    wide = TABLE["wide"]
+    names = wide["names"]
+    assert named_vector_lines(names, ["1", "2", "3", "4", "5"]) == wide["vector"]
+    cells = [[name, name] for name in names]
+    assert matrix_lines(names[1:3], names, cells) == wide["left"]
+    assert matrix_lines(names[1:3], names, cells, right=True) == wide["right"]
 
 
 def test_justification():

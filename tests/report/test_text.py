@@ -88,6 +88,17 @@ def summary_record(fit):
     )
 
 
+def test_the_fits_cover_what_print_outs_can_show():
+    assert len(FITS) >= 12
+    singular = [fit for fit in FITS.values() if fit["singular"]]
+    assert any(fit["dropped"] for fit in singular)
+    correlations = np.concatenate([numbers(term["corr"]) for fit in singular for term in fit["terms"]])
+    assert np.isnan(correlations).any()
+    assert any(abs(c + 1) < 1e-6 for c in correlations)
+    assert any(fit["note"] for fit in FITS.values())
+    assert any(len(fit["names"]) > 20 for fit in FITS.values())
+
+
 @every_fit
 def test_print(fit):
     assert print_text(print_record(fit)).split("\n") == fit["print"]
@@ -102,10 +113,11 @@ def test_summary(fit):
 def test_note_on_correlations(fit):
     record = summary_record(fit)
     wanted = fit["note"]
-    assert ["", *correlation_note(record)] == wanted if wanted else correlation_note(record) == []
-    shown = summary_text(record)
-    assert ("\n".join([*wanted, ""]) in shown) or not wanted
-    assert (shown == summary_text(record, correlation_note=False)) == (not wanted)
+    note = correlation_note(record)
+    assert (["", *note, ""] if note else []) == wanted
+    shown, silent = summary_text(record), summary_text(record, correlation_note=False)
+    assert shown.replace("\n".join(["", *wanted]), "", 1) == silent
+    assert len(shown) == len(silent) + len("\n".join(["", *wanted])) * bool(wanted)
 
 
 @every_fit
