@@ -130,6 +130,6 @@ def _custom(name: str, n_levels: int, spec: Any) -> Coding:
         raise DataError(
             f"the contrast matrix of `{name}` is singular; its columns and a constant must be linearly independent"
         )
-    if isinstance(spec, pd.DataFrame) and not isinstance(spec.columns, pd.RangeIndex):
+    if isinstance(spec, pd.DataFrame) and all(isinstance(c, str) for c in spec.columns):
         return Coding("custom", matrix, tuple(map(str, spec.columns)))
     return _numbered("custom", matrix)

@@ -15,7 +15,6 @@ import numpy as np
 
 from mixedpy.design.columns import Column, Factor, Floats, Numeric
 from mixedpy.design.contrasts import Coding, coding_of
-from mixedpy.errors import DataError
 from mixedpy.formula import Terms
 from mixedpy.formula.syntax import Node
 
@@ -209,7 +208,8 @@ class ColumnPool:
     def _part(self, part: Part, codings: Mapping[str, Coding | None], values: Mapping[str, Column]) -> Floats:
         array = self._parts.get(part)
         if array is None:
-            array = self._parts[part] = _part_values(part, codings[part.variable], values[part.variable])
+            array = _part_values(part, codings[part.variable], values[part.variable])
+            self._parts[part] = array
         return array
 
 
@@ -217,9 +217,9 @@ def _part_values(part: Part, coding: Coding | None, column: Column) -> Floats:
     if isinstance(column, Numeric):
         return np.array(column.stored, dtype=np.float64)  # a copy: the caller may change the table later
     if part.coding == _DUMMY:
-        return (column.codes == part.column).astype(np.float64)
-    if coding is None:
-        raise DataError(f"`{part.variable}` is a factor here but was numeric when the model was built")
+        indicator: Floats = (column.codes == part.column).astype(np.float64)
+        return indicator
+    assert coding is not None  # a factor always has contrasts
     values: Floats = coding.matrix[:, part.column].take(column.codes)
     return values
 

@@ -22,7 +22,7 @@ TEMPLATES: dict[str, type[Unstructured] | type[Diagonal]] = {"us": Unstructured,
 """The covariance templates by the name that ``covariances=`` takes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TermSchema:
     """A random term without its numbers, re-appliable to new data.
 
@@ -215,6 +215,7 @@ def _check_effects(name: str, n_levels: int, effects: Sequence[str], n: int) -> 
     if n_levels * len(effects) >= n:
         named = ", ".join(effects[:6]) + (", ..." if len(effects) > 6 else "")
         raise DataError(
-            f"the random term `{name}` has {n_levels * len(effects)} random effects ({n_levels} levels x {len(effects)} "
-            f"effects: {named}) but there are only {n} rows; its variances cannot be told from the residual variance, so use fewer effects"
+            f"the random term `{name}` has {n_levels * len(effects)} random effects ({n_levels} levels of "
+            f"{len(effects)} effects: {named}) in {n} rows; its variances cannot be told from "
+            "the residual variance, so use fewer"
         )
