@@ -53,8 +53,8 @@ def _sum(levels: Sequence[str]) -> Coding:
 
 def _helmert(levels: Sequence[str]) -> Coding:
     k = len(levels) - 1
-    matrix = np.vstack([np.full((1, k), -1.0), np.diag(np.arange(1.0, k + 1))])
-    matrix[np.triu_indices(k + 1, 1, k)] = -1.0
+    matrix = np.vstack([np.zeros((1, k)), np.diag(np.arange(1.0, k + 1))])
+    matrix[np.triu_indices(k + 1, 0, k)] = -1.0
     return _numbered("helmert", matrix)
 
 
