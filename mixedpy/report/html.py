@@ -127,16 +127,21 @@ def varcorr_html(record: VarCorrRecord, digits: int | None = None, comp: Sequenc
     return _document([_varcorr(record, 5 if digits is None else digits, comp)])
 
 
+def _text(text: str) -> str:
+    """Escape a text that stands between tags."""
+    return escape(text, quote=False)
+
+
 def _document(pieces: Iterable[str]) -> str:
     return "\n".join(['<div style="color: inherit; background: none">', *filter(None, pieces), "</div>"])
 
 
 def _paragraphs(texts: Iterable[str]) -> str:
-    return "\n".join(f"<p>{escape(text.strip())}</p>" for text in texts)
+    return "\n".join(f"<p>{_text(text.strip())}</p>" for text in texts)
 
 
 def _definitions(items: Iterable[tuple[str, str]]) -> str:
-    pairs = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text.strip())}</dd>" for name, text in items)
+    pairs = "".join(f"<dt>{_text(name)}</dt><dd>{_text(text.strip())}</dd>" for name, text in items)
     return f"<dl>{pairs}</dl>"
 
 
@@ -151,18 +156,18 @@ def _table(
     head = []
     for j, name in enumerate(columns):
         span = f' colspan="{last_spans}"' if last_spans > 1 and j == len(columns) - 1 else ""
-        head.append(f'<th scope="col"{span} style="{_HEAD.format(align(j))}">{escape(name)}</th>')
+        head.append(f'<th scope="col"{span} style="{_HEAD.format(align(j))}">{_text(name)}</th>')
     body = []
     for row in rows:
         cells = []
         for j, text in enumerate(row):
             tag, scope = ("th", ' scope="row"') if j < row_headers else ("td", "")
-            cells.append(f'<{tag}{scope} style="{_CELL.format(align(j))}">{escape(text.strip())}</{tag}>')
+            cells.append(f'<{tag}{scope} style="{_CELL.format(align(j))}">{_text(text.strip())}</{tag}>')
         body.append(f"<tr>{''.join(cells)}</tr>")
     return "\n".join(
         [
             f'<table style="{_TABLE}">',
-            f'<caption style="{_CAPTION}">{escape(caption)}</caption>',
+            f'<caption style="{_CAPTION}">{_text(caption)}</caption>',
             f"<thead><tr>{''.join(head)}</tr></thead>",
             "<tbody>",
             *body,
@@ -173,7 +178,7 @@ def _table(
 
 
 def _heading(header: FitHeader, ddf_label: str | None) -> str:
-    title = f"<p><strong>{escape(parts.title(header, ddf_label).strip())}</strong></p>"
+    title = f"<p><strong>{_text(parts.title(header, ddf_label).strip())}</strong></p>"
     items = [("Formula", header.formula), *parts.source_items(header)]
     family = parts.family_text(header)
     return f"{title}\n{_definitions(items if family is None else [('Family', family), *items])}"

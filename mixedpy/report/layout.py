@@ -123,14 +123,14 @@ def fill_line(items: Sequence[str], sep: str = " ") -> list[str]:
 
 
 def wrap_words(text: str, width: int, *, hanging: int = 0) -> list[str]:
-    """Break a text between words into lines shorter than ``width - 1``, R's ``strwrap``.
+    """Break a text between words into lines shorter than ``width``, R's ``strwrap``.
 
     Parameters
     ----------
     text : str
         One paragraph.
     width : int
-        Lines have less than ``width`` characters.
+        Characters that no line reaches, unless a single word does.
     hanging : int
         Blanks before every line but the first.
 
