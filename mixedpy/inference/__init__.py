@@ -1,0 +1,1 @@
+"""Functions of a fit record: criteria, covariances, random effects, residuals, predictions, simulations."""

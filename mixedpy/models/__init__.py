@@ -1,0 +1,1 @@
+"""The facade: ``lmer``, and the fit objects with their one-line methods."""

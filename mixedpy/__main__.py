@@ -1,0 +1,7 @@
+"""``python -m mixedpy`` is the command ``mixedpy``."""
+
+import sys
+
+from mixedpy.cli import main
+
+sys.exit(main())

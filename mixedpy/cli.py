@@ -1,0 +1,117 @@
+"""The command line: fit a model to a file and print its summary."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from mixedpy import datasets
+from mixedpy.errors import DataError, FormulaError, MixedpyError, MixedpyWarning
+from mixedpy.models.lmer import lmer
+from mixedpy.models.lmm import LmmFit
+
+__all__ = ["main"]
+
+_BAD_INPUT, _FAILED = 2, 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``mixedpy`` with the given arguments, by default those of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 1 for a fit that failed, 2 for bad input. Both say why on standard error.
+    """
+    args = _parser().parse_args(argv)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", MixedpyWarning)
+            warnings.showwarning = _show_warning
+            status: int = args.run(args)
+    except (FormulaError, DataError, OSError) as error:
+        _say("error", str(error))
+        return _BAD_INPUT
+    except MixedpyError as error:
+        _say("error", str(error))
+        return _FAILED
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mixedpy", description="Linear mixed models with lme4's print-outs.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    fit = commands.add_parser("fit", help="fit a linear mixed model and print its summary")
+    fit.add_argument("formula", metavar="FORMULA", help='as in lme4: "y ~ x + (x | g)"')
+    fit.add_argument("data", metavar="DATA", type=Path, help="table: .csv or .tsv, also .gz")
+    fit.add_argument("--ml", action="store_true", help="maximum likelihood rather than REML")
+    fit.add_argument("--weights", metavar="COL", help="column of prior weights")
+    fit.add_argument("--offset", metavar="COL", help="column with a known part of the linear predictor")
+    fit.add_argument("--format", choices=["text", "html"], default="text", help="of the summary (default: text)")
+    fit.add_argument("--out", metavar="FILE", type=Path, help="write there rather than to standard output")
+    fit.set_defaults(run=_fit)
+
+    listing = commands.add_parser("datasets", help="list the data sets that come with mixedpy")
+    listing.set_defaults(run=_datasets)
+    return parser
+
+
+def _fit(args: argparse.Namespace) -> int:
+    table = _read(args.data)
+    fit = lmer(args.formula, table, reml=not args.ml, weights=args.weights, offset=args.offset)
+    text = _render(fit, args.format)
+    if args.out is None:
+        print(text)
+    else:
+        args.out.write_text(text + "\n", encoding="utf-8")
+    return 0 if fit.converged else _FAILED
+
+
+def _datasets(args: argparse.Namespace) -> int:
+    print("\n".join(datasets.names()))
+    return 0
+
+
+def _render(fit: LmmFit, form: str) -> str:
+    summary = fit.summary(ddf=None)
+    return summary._repr_html_() if form == "html" else str(summary).rstrip("\n")
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Read a table; as in R's ``read.csv`` only NA, NaN and empty fields are missing."""
+    name = path.name.removesuffix(".gz")
+    try:
+        table = pd.read_csv(
+            path,
+            sep="\t" if name.endswith((".tsv", ".tab")) else ",",
+            keep_default_na=False,
+            na_values=["NA", "", "NaN"],
+        )
+    except FileNotFoundError:
+        raise DataError(f"there is no file {str(path)!r}") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise DataError(f"{str(path)!r} cannot be read as a table ({reason}); a .csv or .tsv file is wanted") from error
+    table.attrs["name"] = Path(name).stem
+    return table
+
+
+def _say(kind: str, message: str) -> None:
+    print(f"mixedpy: {kind}: {message}", file=sys.stderr)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: str | None = None,
+) -> None:
+    _say("warning", " ".join(str(message).split()))

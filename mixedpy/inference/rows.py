@@ -1,0 +1,64 @@
+"""Values per row of the fit <-> rows of the user's table."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mixedpy.core.arrays import Floats
+from mixedpy.design import Schema
+from mixedpy.errors import DataError
+
+__all__ = ["frame_on_rows", "on_rows", "response"]
+
+
+def on_rows(schema: Schema, values: Floats) -> pd.Series[float]:
+    """Label values (n,) with the rows of the fit; with na_action="exclude" all rows, the others NaN."""
+    if schema.na_action != "exclude":
+        return pd.Series(values, index=schema.index)
+    return pd.Series(_padded(schema, values), index=schema.table_index)
+
+
+def frame_on_rows(schema: Schema, values: Floats, columns: list[str]) -> pd.DataFrame:
+    """Label an array (n, k) with the rows of the fit, as :func:`on_rows`."""
+    if schema.na_action != "exclude":
+        return pd.DataFrame(values, index=schema.index, columns=columns)
+    return pd.DataFrame(_padded(schema, values), index=schema.table_index, columns=columns)
+
+
+def _padded(schema: Schema, values: Floats) -> Floats:
+    full = np.full((schema.n_total, *values.shape[1:]), np.nan)
+    full[schema.rows] = values
+    return full
+
+
+def response(schema: Schema, y: npt.ArrayLike) -> Floats:
+    """Check a response given by the user for the rows of the fit, or for all rows of the table.
+
+    Returns
+    -------
+    (n,) array
+        The values of the rows of the fit.
+
+    Raises
+    ------
+    DataError
+        If it is not numeric, has neither length, or misses a value of a row of the fit.
+    """
+    try:
+        values = np.asarray(y, dtype=float)
+    except (TypeError, ValueError):
+        raise DataError(f"the new response is not a sequence of numbers but of type {type(y).__name__}") from None
+    n = len(schema.rows)
+    if values.shape not in ((n,), (schema.n_total,)):
+        wanted = f"{n} values" if n == schema.n_total else f"{n} (the rows used) or {schema.n_total} values (all rows)"
+        raise DataError(f"the new response has shape {values.shape}; {wanted} are wanted")
+    values = values[schema.rows] if len(values) != n else values.copy()
+    for what, found in (("missing", np.isnan(values)), ("infinite", np.isinf(values))):
+        if found.any():
+            raise DataError(
+                f"the new response has {what} values in {int(found.sum())} of the {n} rows of the fit; the same rows "
+                "are fitted again, so each needs a finite number"
+            )
+    return values

@@ -1,0 +1,78 @@
+"""New responses drawn from a fitted model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mixedpy.core.arrays import Floats
+from mixedpy.core.record import FitRecord
+from mixedpy.design import Schema
+from mixedpy.errors import DataError
+from mixedpy.inference.predictors import Predictors, TermRows
+from mixedpy.inference.selection import Selection
+
+__all__ = ["simulate"]
+
+
+def simulate(
+    predictors: Predictors,
+    schema: Schema,
+    record: FitRecord,
+    given: Selection,
+    *,
+    nsim: int,
+    seed: int | np.random.Generator | None,
+) -> Floats:
+    """Draw responses, (n, nsim).
+
+    A term that ``given`` selects enters with its conditional modes; the effects of every other term are drawn anew for
+    each simulation, b = sigma Lambda u with u standard normal; residuals have variance sigma^2 / weight.
+
+    Raises
+    ------
+    ValueError
+        If ``nsim`` is less than one, or ``given`` selects some but not all effects of a term.
+    DataError
+        If a level is missing, or a level of a term given by its modes is unknown to the fit.
+    """
+    if nsim < 1:
+        raise ValueError(f"nsim={nsim} must be at least 1")
+    rng = np.random.default_rng(seed)
+    residual_sd = record.sigma if predictors.weights is None else record.sigma / np.sqrt(predictors.weights)[:, None]
+    y = predictors.fixed[:, None] + residual_sd * rng.standard_normal((predictors.n, nsim))
+    rows = zip(predictors.terms, schema.terms, given, record.Lambda, record.modes, strict=True)
+    for term, names, chosen, Lambda, modes in rows:
+        if chosen.all():
+            term.check_known(names, 'use re_form="NA" to draw its random effects')
+            y += term.times(modes)[:, None]
+            continue
+        if chosen.any():
+            raise ValueError(
+                f"re_form holds some effects of the term {names.name} but not all ({', '.join(names.effects)}); "
+                "the effects of one term are drawn together, so name all of them or none"
+            )
+        codes, n_levels = _codes_with_new_levels(term, names.group, len(names.levels))
+        u = rng.standard_normal((n_levels, term.m, nsim))
+        b = record.sigma * (Lambda @ u)  # (J, m, nsim)
+        for k, column in enumerate(term.columns):
+            y += column[:, None] * b[codes, k]
+    return y
+
+
+def _codes_with_new_levels(term: TermRows, group: str, n_levels: int) -> tuple[NDArray[np.intp], int]:
+    """Give levels unknown to the fit codes of their own: their effects are drawn like any others."""
+    new = term.codes < 0
+    if not new.any():
+        return term.codes, n_levels
+    assert term.labels is not None
+    extra, found = pd.factorize(term.labels[new])
+    if (extra < 0).any():
+        raise DataError(
+            f"the grouping column {group!r} is missing in {int((extra < 0).sum())} rows of newdata; "
+            "simulate() needs the level of every row: fill them in or leave these rows out"
+        )
+    codes = term.codes.copy()
+    codes[new] = n_levels + extra
+    return codes, n_levels + len(found)

@@ -1,0 +1,103 @@
+"""``lmer``: formula and table -> fitted linear mixed model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
+
+from mixedpy.core.control import Control
+from mixedpy.models.lmm import LmmFit, fit_request
+from mixedpy.models.request import DEFAULT_CONTROL, Column, NaAction, Request
+
+__all__ = ["lmer"]
+
+
+def lmer(
+    formula: str,
+    data: Any,
+    *,
+    reml: bool = True,
+    weights: Column = None,
+    offset: Column = None,
+    contrasts: Mapping[str, Any] | None = None,
+    covariances: Mapping[str, str] | None = None,
+    na_action: NaAction = "drop",
+    start: npt.ArrayLike | None = None,
+    control: Control = DEFAULT_CONTROL,
+) -> LmmFit:
+    """Fit a linear mixed model by REML or maximum likelihood.
+
+    Parameters
+    ----------
+    formula : str
+        As in lme4: ``"y ~ x + (x | g)"``.
+    data : table
+        A pandas, polars or pyarrow table, or a dict of columns. It is not modified.
+    reml : bool
+        Whether to minimize the REML criterion rather than the deviance of maximum likelihood.
+    weights : str or (n,) array, optional
+        Prior weights, a column name or values: the residual variance of row i is sigma^2 / weights[i].
+    offset : str or (n,) array, optional
+        Known part of the linear predictor.
+    contrasts : dict, optional
+        Coding of factors, column name -> ``"treatment"``, ``"sum"``, ... ; by default R's.
+    covariances : dict, optional
+        Form of the covariance matrix, grouping factor or term -> ``"us"`` (unstructured, the default) or ``"diag"``.
+    na_action : {"drop", "exclude", "raise"}
+        What to do with rows with missing values: leave them out; leave them out and pad residuals and fitted values
+        with NaN; or raise an error.
+    start : array, optional
+        Starting values of ``theta``, in the order of ``fit.theta``.
+    control : Control
+        How the fit is computed.
+
+    Returns
+    -------
+    LmmFit
+        Estimates, and methods for all that follows from them.
+
+    Raises
+    ------
+    FormulaError
+        If the formula cannot be read; the message points into it.
+    DataError
+        If a column is missing or does not suit the model.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the optimizer stopped early.
+    SingularFitWarning
+        If a variance is estimated as zero or a correlation as plus or minus one.
+    RankDeficiencyWarning
+        If columns of the fixed part were dropped because they depend on others.
+
+    Notes
+    -----
+    The criterion is that of Bates, Maechler, Bolker & Walker (2015), J. Stat. Softw. 67(1), section 3.
+
+    Examples
+    --------
+    >>> import mixedpy as mp
+    >>> fit = mp.lmer("Reaction ~ Days + (Days | Subject)", mp.datasets.load("sleepstudy"))
+    >>> round(fit.reml_criterion, 3)
+    1743.628
+    >>> print(fit)
+    Linear mixed model fit by REML ['lmerMod']
+    Formula: Reaction ~ Days + (Days | Subject)
+       Data: sleepstudy
+    REML criterion at convergence: 1743.628
+    Random effects:
+     Groups   Name        Std.Dev. Corr
+     Subject  (Intercept) 24.741
+              Days         5.922   0.07
+     Residual             25.592
+    Number of obs: 180, groups:  Subject, 18
+    Fixed Effects:
+    (Intercept)         Days
+         251.41        10.47
+    """
+    request = Request(formula, data, reml, weights, offset, contrasts, covariances, na_action, start, control)
+    return fit_request(request)

@@ -1,0 +1,485 @@
+"""The fitted linear mixed model."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mixedpy import design as design_stage
+from mixedpy.core.arrays import Design
+from mixedpy.core.control import Control
+from mixedpy.core.estimate import estimate
+from mixedpy.core.record import Convergence, FitRecord
+from mixedpy.design import Schema
+from mixedpy.errors import ConvergenceWarning, DataError, MixedpyError, SingularFitWarning
+from mixedpy.inference import names, rows, selection
+from mixedpy.inference.criteria import criteria
+from mixedpy.inference.fitted import Kind, Level, fitted, residuals
+from mixedpy.inference.icc import icc
+from mixedpy.inference.predict import predict
+from mixedpy.inference.predictors import of_fit, of_table
+from mixedpy.inference.ranef import coef, ranef
+from mixedpy.inference.simulate import simulate
+from mixedpy.inference.varcorr import to_frame, variance_components
+from mixedpy.inference.vcov import correlation, joint_vcov, vcov
+from mixedpy.models.request import KEEP, Column, Keep, NaAction, Request
+from mixedpy.models.summary import Summary
+from mixedpy.models.tables import print_record, summary_record
+from mixedpy.models.update import update_formula
+from mixedpy.models.varcorr import VarCorr
+from mixedpy.report.html import print_html
+from mixedpy.report.text import print_text
+
+__all__ = ["LmmFit", "fit_request"]
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class LmmFit:
+    """A linear mixed model fitted by :func:`mixedpy.lmer`; nothing that is called on it changes it.
+
+    Attributes
+    ----------
+    record : FitRecord
+        The estimates as arrays.
+    design : Design
+        The arrays of the model.
+    schema : Schema
+        Names of columns, terms and levels, and how to make the columns from a new table.
+    request : Request
+        The arguments of the call.
+
+    Examples
+    --------
+    >>> import mixedpy as mp
+    >>> fit = mp.lmer("Reaction ~ Days + (Days | Subject)", mp.datasets.load("sleepstudy"))
+    >>> fit.fixef.round(3)
+    (Intercept)    251.405
+    Days            10.467
+    dtype: float64
+    >>> fit.varcorr()["Subject"].round(1)
+                 (Intercept)  Days
+    (Intercept)        612.1   9.6
+    Days                 9.6  35.1
+    """
+
+    record: FitRecord
+    design: Design
+    schema: Schema
+    request: Request
+
+    @property
+    def formula(self) -> str:
+        """The formula, spaced as R deparses it."""
+        return str(self.schema.formula)
+
+    @property
+    def family(self) -> str:
+        """Distribution of the response given the random effects."""
+        return "gaussian"
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows used."""
+        return self.record.n
+
+    @property
+    def ngroups(self) -> dict[str, int]:
+        """Number of levels of each grouping factor, in the order of the print-out."""
+        return {term.group: len(term.levels) for term in self.schema.terms}
+
+    @property
+    def fixef(self) -> pd.Series[float]:
+        """Fixed effects."""
+        return pd.Series(self.record.beta.copy(), index=list(self.schema.fixed_names))
+
+    @property
+    def se(self) -> pd.Series[float]:
+        """Standard errors of the fixed effects."""
+        variances = self.record.sigma**2 * np.diag(self.record.unscaled_vcov)
+        return pd.Series(np.sqrt(variances), index=list(self.schema.fixed_names))
+
+    @property
+    def theta(self) -> pd.Series[float]:
+        """Covariance parameters: entries of the relative covariance factors Lambda, named as lme4 names them."""
+        return pd.Series(self.record.theta.copy(), index=names.theta_names(self.design, self.schema))
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation."""
+        return self.record.sigma
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood; the restricted one of a REML fit."""
+        return criteria(self.record).loglik
+
+    @property
+    def deviance(self) -> float:
+        """-2 log-likelihood; the REML criterion of a REML fit."""
+        return criteria(self.record).deviance
+
+    @property
+    def reml_criterion(self) -> float:
+        """The REML criterion; a MixedpyError for a fit by maximum likelihood."""
+        if not self.record.reml:
+            raise MixedpyError(
+                "this fit is by maximum likelihood and has no REML criterion; use .deviance, or refit it with "
+                ".update(reml=True)"
+            )
+        return self.record.criterion
+
+    @property
+    def aic(self) -> float:
+        """Akaike's information criterion."""
+        return criteria(self.record).aic
+
+    @property
+    def aicc(self) -> float:
+        """AIC corrected for a small number of rows."""
+        return criteria(self.record).aicc
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's information criterion, with n the number of rows."""
+        return criteria(self.record).bic
+
+    @property
+    def df_resid(self) -> int:
+        """Rows less parameters: fixed effects, theta and the residual variance."""
+        return criteria(self.record).df_resid
+
+    @property
+    def fitted(self) -> pd.Series[float]:
+        """Fitted values, random effects included, on the rows of the table."""
+        return rows.on_rows(self.schema, fitted(self.design, self.record))
+
+    @property
+    def converged(self) -> bool:
+        """Whether the optimizer's criteria for convergence were met."""
+        return self.convergence.converged
+
+    @property
+    def singular(self) -> bool:
+        """Whether a diagonal entry of a relative covariance factor is below ``Control.singular_tol``."""
+        return bool(_singular_terms(self))
+
+    @property
+    def convergence(self) -> Convergence:
+        """The optimizer's account of itself."""
+        return self.record.convergence
+
+    @property
+    def optinfo(self) -> dict[str, Any]:
+        """The optimizer's account of itself, as a dictionary."""
+        return {**asdict(self.convergence), "status": self.convergence.status.name, "converged": self.converged}
+
+    def summary(self, ddf: None = None, correlation: bool | None = None) -> Summary:
+        """Summarize the fit as R's ``summary(m)``.
+
+        Parameters
+        ----------
+        ddf : None
+            Denominator degrees of freedom of the fixed effects: only None, which leaves out degrees of freedom and
+            p values.
+        correlation : bool, optional
+            Whether the print-out shows the correlations of the fixed effects; None shows them for up to 12.
+
+        Returns
+        -------
+        Summary
+            Prints as in R; ``.tables`` holds the tables.
+        """
+        if ddf is not None:
+            raise ValueError(f"summary(ddf={ddf!r}) is not available; use ddf=None for a table without p values")
+        return _summary(self, correlation)
+
+    def ranef(self, condvar: bool = False) -> dict[str, pd.DataFrame]:
+        """Return the conditional modes of the random effects.
+
+        Parameters
+        ----------
+        condvar : bool
+            Whether to add columns ``<effect>_sd``, the standard deviations given the data (lme4's ``condVar``).
+
+        Returns
+        -------
+        dict of str to DataFrame
+            Per grouping factor a table level x effect.
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> fit = mp.lmer("Reaction ~ Days + (Days | Subject)", mp.datasets.load("sleepstudy"))
+        >>> fit.ranef()["Subject"].loc["308"].round(2).to_dict()
+        {'(Intercept)': 2.26, 'Days': 9.2}
+        """
+        return ranef(self.design, self.schema, self.record, condvar=condvar)
+
+    def coef(self) -> dict[str, pd.DataFrame]:
+        """Return the sum of fixed effects and conditional modes per grouping factor and level."""
+        return coef(self.design, self.schema, self.record)
+
+    def varcorr(self) -> VarCorr:
+        """Return the covariances of the random effects; the result prints as R's ``VarCorr(m)``."""
+        return VarCorr(variance_components(self.design, self.schema, self.record))
+
+    def vcov(self, full: bool = False) -> pd.DataFrame:
+        """Return the covariance matrix of the fixed effects; with ``full`` jointly with the random effects."""
+        return joint_vcov(self.design, self.schema, self.record) if full else vcov(self.schema, self.record)
+
+    def icc(self) -> float:
+        """Return the intraclass correlation: the random effects' share of the variance beside the fixed effects."""
+        return icc(self.design, self.record)
+
+    def predict(
+        self,
+        newdata: Any = None,
+        re_form: str | None = None,
+        type: Literal["link", "response"] = "link",
+        allow_new_levels: bool = False,
+    ) -> pd.Series[float]:
+        """Predict the response.
+
+        Parameters
+        ----------
+        newdata : table, optional
+            Rows to predict for; by default those of the fit. Missing values in its columns give NaN.
+        re_form : str, optional
+            Random effects to use: None for all, ``"NA"`` (or ``mp.NA``) for none, or a formula of some of them, such
+            as ``"~ (1 | Subject)"``.
+        type : {"link", "response"}
+            The scale; both are the same for a linear model.
+        allow_new_levels : bool
+            Whether a level that the fit has not seen, or that is missing, gets random effects of 0 rather than an
+            error.
+
+        Returns
+        -------
+        Series
+            One value per row.
+
+        Raises
+        ------
+        DataError
+            If ``newdata`` lacks a column or has unknown levels.
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> sleepstudy = mp.datasets.load("sleepstudy")
+        >>> fit = mp.lmer("Reaction ~ Days + (Days | Subject)", sleepstudy)
+        >>> fit.predict(sleepstudy.head(2), re_form="NA").round(2).tolist()
+        [251.41, 261.87]
+        """
+        if type not in ("link", "response"):
+            raise ValueError(f"type={type!r} is unknown; use 'link' or 'response'")
+        chosen = selection.select(self.schema, re_form)
+        if newdata is None:
+            values = predict(of_fit(self.design, self.schema, self.record), self.schema, self.record, chosen, True)
+            return rows.on_rows(self.schema, values)
+        _check_offset_is_a_column(self)
+        table = of_table(self.schema, self.record, newdata, chosen=chosen)
+        values = predict(table, self.schema, self.record, chosen, allow_new_levels)
+        return pd.Series(values, index=table.index)
+
+    def simulate(
+        self,
+        nsim: int = 1,
+        seed: int | np.random.Generator | None = None,
+        newdata: Any = None,
+        re_form: str | None = "NA",
+    ) -> pd.DataFrame:
+        """Draw new responses from the fitted model.
+
+        Parameters
+        ----------
+        nsim : int
+            Number of simulations.
+        seed : int or numpy Generator, optional
+            Source of the random numbers; an int makes the draws repeatable.
+        newdata : table, optional
+            Rows to simulate; by default those of the fit.
+        re_form : str, optional
+            Random effects held at their conditional modes: ``"NA"`` for none (all are drawn anew), None for all, or a
+            formula of whole terms.
+
+        Returns
+        -------
+        DataFrame
+            n x nsim, columns ``sim_1``, ``sim_2``, ...
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> fit = mp.lmer("Yield ~ 1 + (1 | Batch)", mp.datasets.load("Dyestuff"))
+        >>> fit.simulate(nsim=100, seed=1).shape
+        (30, 100)
+        """
+        given = selection.select(self.schema, re_form)
+        if newdata is None:
+            parts = of_fit(self.design, self.schema, self.record)
+        else:
+            _check_offset_is_a_column(self)
+            parts = of_table(self.schema, self.record, newdata, weights=True)
+        y = simulate(parts, self.schema, self.record, given, nsim=nsim, seed=seed)
+        columns = [f"sim_{i}" for i in range(1, nsim + 1)]
+        if newdata is None:
+            return rows.frame_on_rows(self.schema, y, columns)
+        return pd.DataFrame(y, index=parts.index, columns=columns)
+
+    def residuals(self, kind: Kind = "response", level: Level = "conditional") -> pd.Series[float]:
+        """Return residuals on the rows of the table.
+
+        Parameters
+        ----------
+        kind : {"response", "pearson", "scaled"}
+            Observed less fitted; times the square root of the prior weight; divided by sigma as well (the scaled
+            residuals of R's summary).
+        level : {"conditional", "marginal"}
+            Whether the fitted values include the random effects.
+        """
+        return rows.on_rows(self.schema, residuals(self.design, self.record, kind, level))
+
+    def refit(self, y: npt.ArrayLike) -> LmmFit:
+        """Fit the same model to another response.
+
+        Parameters
+        ----------
+        y : (n,) array
+            The response of the rows used, or of all rows of the table.
+
+        Raises
+        ------
+        DataError
+            If the length fits neither, or a value of a row used is missing or infinite.
+        """
+        design = replace(self.design, y=rows.response(self.schema, y))
+        record = estimate(design, reml=self.request.reml, start=None, control=self.request.control)
+        fit = LmmFit(record, design, self.schema, replace(self.request, refitted=True))
+        _warn(fit, stacklevel=3)
+        return fit
+
+    def update(
+        self,
+        formula: str | None = None,
+        *,
+        data: Any = KEEP,
+        reml: bool | Keep = KEEP,
+        weights: Column | Keep = KEEP,
+        offset: Column | Keep = KEEP,
+        contrasts: Mapping[str, Any] | Keep | None = KEEP,
+        covariances: Mapping[str, str] | Keep | None = KEEP,
+        na_action: NaAction | Keep = KEEP,
+        start: npt.ArrayLike | None = None,
+        control: Control | Keep = KEEP,
+    ) -> LmmFit:
+        """Fit again with some arguments changed.
+
+        Parameters
+        ----------
+        formula : str, optional
+            The new formula; a dot stands for the old left or right side, as in R: ``". ~ . + x - (1 | g)"``.
+        data, reml, weights, offset, contrasts, covariances, na_action, control
+            As for :func:`mixedpy.lmer`; those not given stay as they were.
+        start : array, optional
+            Starting values; those of the old call are not used again.
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> fit = mp.lmer("Reaction ~ Days + (Days | Subject)", mp.datasets.load("sleepstudy"))
+        >>> fit.update(". ~ . - (Days | Subject) + (1 | Subject)", reml=False).formula
+        'Reaction ~ Days + (1 | Subject)'
+        """
+        if self.request.refitted:
+            raise MixedpyError(
+                "this fit comes from refit(), so its response is not in the table; put the response into the table "
+                "and call lmer()"
+            )
+        options = {
+            "data": data,
+            "reml": reml,
+            "weights": weights,
+            "offset": offset,
+            "contrasts": contrasts,
+            "covariances": covariances,
+            "na_action": na_action,
+            "control": control,
+        }
+        changed = {name: value for name, value in options.items() if value is not KEEP}
+        new = self.request.formula if formula is None else update_formula(self.formula, formula)
+        return fit_request(replace(self.request, formula=new, start=start, **changed))
+
+    def __str__(self) -> str:
+        return print_text(print_record(self))
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return print_html(print_record(self))
+
+
+def fit_request(request: Request) -> LmmFit:
+    """Build the design that a request describes, estimate, and warn where the estimate calls for it."""
+    built = design_stage.build(
+        request.formula,
+        request.data,
+        weights=request.weights,
+        offset=request.offset,
+        contrasts=request.contrasts,
+        covariances=request.covariances,
+        na_action=request.na_action,
+    )
+    start = None if request.start is None else names.start_values(built.design, built.schema, request.start)
+    record = estimate(built.design, reml=request.reml, start=start, control=request.control)
+    fit = LmmFit(record, built.design, built.schema, request)
+    _warn(fit, stacklevel=4)
+    return fit
+
+
+def _warn(fit: LmmFit, stacklevel: int) -> None:
+    if not fit.converged:
+        status = fit.convergence.status.value
+        warnings.warn(ConvergenceWarning(f"the fit did not converge: {status}"), stacklevel=stacklevel)
+    if terms := _singular_terms(fit):
+        message = (
+            f"the fit is singular: among the random effects of {' and '.join(terms)} a variance is zero or a "
+            "correlation is plus or minus one. The estimates stand; consider a simpler random part"
+        )
+        warnings.warn(SingularFitWarning(message), stacklevel=stacklevel)
+
+
+def _check_offset_is_a_column(fit: LmmFit) -> None:
+    offset = fit.request.offset
+    if offset is not None and not isinstance(offset, str):
+        raise DataError(
+            "the fit has an offset given as an array, which new rows lack; put it in a column and fit with "
+            'offset="<column>", or write offset(<column>) in the formula'
+        )
+
+
+def _singular_terms(fit: LmmFit) -> list[str]:
+    tol = fit.request.control.singular_tol
+    terms = zip(fit.schema.terms, fit.record.Lambda, strict=True)
+    return [term.name for term, Lambda in terms if Lambda.diagonal().min() < tol]
+
+
+def _summary(fit: LmmFit, show_correlation: bool | None) -> Summary:
+    record = summary_record(fit, show_correlation=show_correlation)
+    fixed = list(record.coef.names)
+    quantiles = ["Min", "1Q", "Median", "3Q", "Max"]
+    tables = {
+        "fixed": pd.DataFrame(
+            {"Estimate": record.coef.estimate, "Std. Error": record.coef.se, "t value": record.coef.t}, index=fixed
+        ),
+        "random": to_frame(variance_components(fit.design, fit.schema, fit.record)),
+        "scaled_residuals": pd.DataFrame([record.scaled_residuals], columns=quantiles),
+        "correlation": pd.DataFrame(correlation(fit.record), index=fixed, columns=fixed),
+    }
+    return Summary(record, tables)

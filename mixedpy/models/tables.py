@@ -1,0 +1,91 @@
+"""A fit -> the plain records that the report prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mixedpy.inference.criteria import criteria
+from mixedpy.inference.fitted import residuals
+from mixedpy.inference.varcorr import VarianceComponents, variance_components
+from mixedpy.inference.vcov import correlation
+from mixedpy.report.records import (
+    CoefTable,
+    Criteria,
+    FitHeader,
+    Notes,
+    PrintRecord,
+    SummaryRecord,
+    VarCorrRecord,
+    VarCorrTerm,
+)
+
+if TYPE_CHECKING:
+    from mixedpy.models.lmm import LmmFit
+
+__all__ = ["MOST_CORRELATED", "print_record", "summary_record", "varcorr_record"]
+
+MOST_CORRELATED = 12
+"""Number of fixed effects up to which a summary shows their correlations unasked, as in lme4."""
+
+
+def varcorr_record(components: VarianceComponents) -> VarCorrRecord:
+    """Fill the table of random effects."""
+    terms = tuple(VarCorrTerm(t.name, t.effects, t.sd, t.corr, t.template) for t in components.terms)
+    return VarCorrRecord(terms, components.sigma)
+
+
+def print_record(fit: LmmFit) -> PrintRecord:
+    """Fill what ``print(fit)`` shows."""
+    return PrintRecord(
+        header=_header(fit),
+        criteria=_criteria(fit),
+        varcorr=varcorr_record(variance_components(fit.design, fit.schema, fit.record)),
+        notes=_notes(fit),
+        fixef_names=tuple(fit.schema.fixed_names),
+        fixef=fit.record.beta,
+    )
+
+
+def summary_record(fit: LmmFit, *, show_correlation: bool | None) -> SummaryRecord:
+    """Fill what ``print(fit.summary())`` shows; None shows correlations up to ``MOST_CORRELATED`` fixed effects."""
+    record = fit.record
+    se = record.sigma * np.sqrt(np.diag(record.unscaled_vcov))
+    if show_correlation is None:
+        show_correlation = record.p <= MOST_CORRELATED
+    return SummaryRecord(
+        header=_header(fit),
+        criteria=_criteria(fit),
+        scaled_residuals=np.quantile(residuals(fit.design, record, "scaled"), [0.0, 0.25, 0.5, 0.75, 1.0]),
+        varcorr=varcorr_record(variance_components(fit.design, fit.schema, record)),
+        notes=_notes(fit),
+        coef=CoefTable(tuple(fit.schema.fixed_names), record.beta, se, record.beta / se),
+        correlation=correlation(record) if show_correlation else None,
+    )
+
+
+def _header(fit: LmmFit) -> FitHeader:
+    schema = fit.schema
+    return FitHeader(
+        fit.record.reml, schema.formula.expanded, schema.data_name, schema.weights_name, schema.offset_name
+    )
+
+
+def _criteria(fit: LmmFit) -> Criteria:
+    c = criteria(fit.record)
+    if fit.record.reml:
+        return Criteria(reml_criterion=c.deviance)
+    return Criteria(aic=c.aic, bic=c.bic, loglik=c.loglik, deviance=c.deviance, df_resid=c.df_resid)
+
+
+def _notes(fit: LmmFit) -> Notes:
+    return Notes(
+        nobs=fit.nobs,
+        ngroups=tuple(fit.ngroups.items()),
+        singular=fit.singular,
+        converged=fit.converged,
+        message=None if fit.converged else fit.convergence.status.value,
+        dropped=tuple(fit.schema.dropped),
+        n_missing_rows=fit.schema.n_missing_rows,
+    )

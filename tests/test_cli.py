@@ -1,0 +1,146 @@
+"""The command line: output, exit status, and one line on standard error for what went wrong."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixedpy as mp
+from mixedpy.cli import main
+
+SLOPE = "Reaction ~ Days + (Days | Subject)"
+DATA = Path(__file__).parents[1] / "data"
+SLEEPSTUDY = str(DATA / "sleepstudy.csv")
+
+
+@pytest.fixture
+def table(tmp_path):
+    def write(frame: pd.DataFrame, name: str = "table.csv", **options) -> str:
+        path = tmp_path / name
+        frame.to_csv(path, index=False, na_rep="NA", **options)
+        return str(path)
+
+    return write
+
+
+def test_fit_prints_the_summary(capsys):
+    assert main(["fit", SLOPE, SLEEPSTUDY]) == 0
+    out, err = capsys.readouterr()
+    assert out == str(mp.lmer(SLOPE, mp.datasets.load("sleepstudy")).summary()).rstrip("\n") + "\n"
+    assert err == ""
+    assert "   Data: sleepstudy\n" in out
+
+
+def test_python_m_mixedpy_is_the_same_command(capsys):
+    main(["fit", SLOPE, SLEEPSTUDY])
+    here = Path(__file__).parents[1]
+    ran = subprocess.run(
+        [sys.executable, "-m", "mixedpy", "fit", SLOPE, SLEEPSTUDY],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=here,
+    )
+    assert ran.stdout == capsys.readouterr().out
+
+
+def test_maximum_likelihood(capsys):
+    assert main(["fit", SLOPE, SLEEPSTUDY, "--ml"]) == 0
+    assert "fit by maximum likelihood" in capsys.readouterr().out
+
+
+def test_weights_and_offset(capsys, table):
+    sleep = mp.datasets.load("sleepstudy")
+    rng = np.random.default_rng(1)
+    sleep["w"], sleep["o"] = rng.uniform(1, 2, 180), rng.normal(size=180)
+    path = table(sleep)
+    assert main(["fit", SLOPE, path, "--weights", "w", "--offset", "o"]) == 0
+    out = capsys.readouterr().out
+    sleep.attrs["name"] = "table"
+    assert out == str(mp.lmer(SLOPE, sleep, weights="w", offset="o").summary()).rstrip("\n") + "\n"
+
+
+def test_html_to_a_file(capsys, tmp_path):
+    target = tmp_path / "fit.html"
+    assert main(["fit", SLOPE, SLEEPSTUDY, "--format", "html", "--out", str(target)]) == 0
+    assert capsys.readouterr().out == ""
+    assert "<table" in target.read_text(encoding="utf-8")
+
+
+def test_tab_separated_and_compressed(capsys, table):
+    path = table(mp.datasets.load("sleepstudy"), "sleepstudy.tsv.gz", sep="\t")
+    assert main(["fit", SLOPE, path]) == 0
+    compressed = capsys.readouterr().out
+    main(["fit", SLOPE, SLEEPSTUDY])
+    assert compressed == capsys.readouterr().out
+
+
+def test_only_na_and_empty_fields_are_missing(capsys, table):
+    frame = mp.datasets.load("sleepstudy").astype({"Subject": str}).replace({"Subject": {"308": "None", "309": "null"}})
+    frame.loc[5, "Reaction"] = np.nan
+    assert main(["fit", SLOPE, table(frame)]) == 0
+    assert "Number of obs: 179, groups:  Subject, 18" in capsys.readouterr().out
+
+
+def test_datasets_lists_the_names(capsys):
+    assert main(["datasets"]) == 0
+    assert capsys.readouterr().out.split() == mp.datasets.names()
+
+
+@pytest.mark.parametrize(
+    ("formula", "said"),
+    [("Reaction ~ Dayz + (1 | Subject)", "Dayz"), ("Reaction ~ Days", "random"), ("Reaction Days", "~")],
+)
+def test_bad_formula(capsys, formula, said):
+    assert main(["fit", formula, SLEEPSTUDY]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    first, *caret = err.splitlines()
+    assert first.startswith("mixedpy: error: ")
+    assert said in first
+    assert all(set(line) <= {" ", "^"} or line == f"  {formula}" for line in caret)
+
+
+def test_missing_file(capsys):
+    assert main(["fit", SLOPE, "nowhere.csv"]) == 2
+    assert capsys.readouterr().err == "mixedpy: error: there is no file 'nowhere.csv'\n"
+
+
+@pytest.mark.parametrize("content", [b"", b'a,b\n1,2\n3,4,5,6\n"', b"\xff\xfe\x00"])
+def test_file_that_is_no_table(capsys, tmp_path, content):
+    path = tmp_path / "broken.csv"
+    path.write_bytes(content)
+    assert main(["fit", SLOPE, str(path)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_folder_that_is_not_there(capsys, tmp_path):
+    assert main(["fit", SLOPE, SLEEPSTUDY, "--out", str(tmp_path / "no" / "fit.txt")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_unknown_option_is_refused(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["fit", SLOPE, SLEEPSTUDY, "--family", "poisson"])
+    assert stopped.value.code == 2
+
+
+def test_warnings_are_one_line_each(capsys):
+    assert main(["fit", "Yield ~ 1 + (1 | Batch)", str(DATA / "Dyestuff2.csv")]) == 0
+    out, err = capsys.readouterr()
+    assert "boundary (singular) fit" in out
+    (line,) = err.splitlines()
+    assert line.startswith("mixedpy: warning: the fit is singular")
+
+
+def test_fit_that_does_not_converge(capsys, monkeypatch):
+    from functools import partial
+
+    from mixedpy import cli
+
+    monkeypatch.setattr(cli, "lmer", partial(mp.lmer, control=mp.Control(max_iterations=1), start=[9.0, 5.0, 9.0]))
+    assert main(["fit", SLOPE, SLEEPSTUDY]) == 1
+    assert "mixedpy: warning: the fit did not converge" in capsys.readouterr().err
