@@ -21,7 +21,7 @@ from mixedpy.core.record import Convergence, FitRecord, Status
 
 __all__ = ["Engine", "estimate", "prepare"]
 
-_PATIENCE = 10
+_PATIENCE = 6
 """Steps after which unstructured terms are turned round: their triangular form has a curved valley where the first
 variance is nearly zero."""
 
@@ -106,10 +106,11 @@ def estimate(design: Design, *, reml: bool, start: Floats | None = None, control
         first = _from_moments(engine)
     else:
         first = engine.inward(np.asarray(start, float))
+    theirs = Parameters([t.template for t in design.terms]).join(engine.outward(first))
     objective = engine.objective(reml=reml)
     minimum, engine, objective = _minimize(engine, objective, first, control)
     minimum = _on_the_boundary(engine, objective, minimum, control.tol)
-    return _record(engine, objective, minimum, first, reml=reml)
+    return _record(engine, objective, minimum, theirs, reml=reml)
 
 
 def _from_moments(engine: Engine) -> Floats:
@@ -120,7 +121,7 @@ def _from_moments(engine: Engine) -> Floats:
 def _minimize(
     engine: Engine, objective: Deviance, start: Floats, control: Control
 ) -> tuple[Minimum, Engine, Deviance]:
-    """Minimize; a search that has not ended after ten steps goes on with the effects in reverse order."""
+    """Minimize; a search that has not ended after some steps goes on with the effects in reverse order."""
     templates = engine.parameters.templates
     n = engine.cross_products.n
     turnable = any(isinstance(t, Unstructured) and t.m > 1 for t in templates)
@@ -182,7 +183,7 @@ def _record(engine: Engine, objective: Deviance, minimum: Minimum, start: Floats
         gradient_norm=minimum.gradient_norm,
         decrement=minimum.decrement,
         min_eigenvalue=minimum.min_eigenvalue,
-        start=parameters.join(engine.outward(start)),
+        start=start,
         factorization=engine.factor.name,
     )
     return FitRecord(

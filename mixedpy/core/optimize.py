@@ -21,6 +21,12 @@ _ROUNDING = 1e-13
 
 _SMALLEST_RADIUS = 1e-9
 
+_SLOW = 0.02
+"""A Newton step that promises more than this share of the one before shows that the model's curvature is off."""
+
+_NEAR = 1.0
+"""Curvature is corrected only where a step promises less than this, in units of the deviance."""
+
 
 class Objective(Protocol):
     """A function of theta in two phases."""
@@ -101,6 +107,10 @@ def minimize(
     With d the decrease that a Newton step promised and d / d_before the contraction seen so far, the step about to be
     taken leaves about d (d / d_before); (f - f1) / d - 1 measures the error of the model once more. Where both say that
     less than ``tol`` is left after the step, its end point needs no derivatives.
+
+    Average information is the mean of the observed and the expected information. Where the data disagree with the
+    model they differ, and Newton's method contracts only linearly; symmetric rank-one corrections from the gradients
+    then supply what is missing.
     """
     theta = start
     try:
@@ -110,6 +120,7 @@ def minimize(
     if not np.isfinite(value):
         return Minimum(theta, float("nan"), Status.NOT_FINITE, 0, np.nan, np.nan, np.nan)
     gradient, hessian = objective.derivatives()
+    correction = np.zeros_like(hessian)
     radius = max(1.0, 0.5 * float(np.linalg.norm(theta)))
     before: float | None = None  # what the last full Newton step promised
     left = np.inf
@@ -117,7 +128,7 @@ def minimize(
     status = Status.ITERATION_LIMIT
     iterations = 0
     for iterations in range(1, max_iterations + 1):
-        trial = _solve(gradient, hessian, radius)
+        trial = _solve(gradient, hessian + correction, radius)
         if trial.predicted < tol:
             left, status = trial.predicted, Status.CONVERGED
             break
@@ -133,25 +144,32 @@ def minimize(
             if left < tol and value_there <= value + rounding:
                 theta, value, status = there, value_there, Status.CONVERGED
                 break
+        left = trial.predicted
         if not value_there < value + (rounding if trial.predicted < 1e-6 else 0.0):
             if trial.predicted < 10.0 * rounding:  # the promised gain is lost in rounding error
-                left, status = trial.predicted, Status.CONVERGED
+                status = Status.CONVERGED
                 break
-            radius = 0.25 * float(np.linalg.norm(trial.step))
             before = None
+            if correction.any():
+                correction = np.zeros_like(correction)
+                continue
+            radius = 0.25 * float(np.linalg.norm(trial.step))
             if radius < _SMALLEST_RADIUS:
-                left, status = trial.predicted, Status.STALLED
+                status = Status.STALLED
                 break
-            # the factor now belongs to the rejected point, but the derivatives in hand are those of theta
             continue
+        slow = trial.newton and before is not None and _SLOW * before < trial.predicted < _NEAR
         before = trial.predicted if trial.newton else None
-        left = trial.predicted
         if ratio > 0.75:
             radius = max(radius, 2.0 * float(np.linalg.norm(trial.step)))
         elif ratio < 0.25:
             radius = 0.5 * float(np.linalg.norm(trial.step))
         theta, value = there, value_there
+        old_gradient, old_hessian = gradient, hessian
         gradient, hessian = objective.derivatives()
+        if slow or correction.any():
+            average = 0.5 * (hessian + old_hessian)
+            correction = _corrected(correction, hessian, trial.step, gradient - old_gradient - average @ trial.step)
     return Minimum(
         theta,
         value,
@@ -161,6 +179,18 @@ def minimize(
         decrement=float(left),
         min_eigenvalue=float(np.linalg.eigvalsh(hessian)[0]),
     )
+
+
+def _corrected(correction: Floats, hessian: Floats, step: Floats, missing: Floats) -> Floats:
+    """Symmetric rank-one update so that the correction maps the step to the change of gradient the model missed."""
+    rest = missing - correction @ step
+    product = float(rest @ step)
+    if abs(product) <= 1e-8 * float(np.linalg.norm(rest) * np.linalg.norm(step)):
+        return correction
+    updated = correction + np.outer(rest, rest) / product
+    if np.linalg.eigvalsh(hessian + updated)[0] > 0.1 * np.linalg.eigvalsh(hessian)[0]:
+        return updated
+    return np.zeros_like(correction)
 
 
 def _solve(gradient: Floats, hessian: Floats, radius: float) -> _Step:
