@@ -160,7 +160,7 @@ def _from_floats(values: Floats) -> Factor:
 
 def _from_texts(values: Any) -> Factor:
     codes, levels = pd.factorize(values, sort=True)
-    return Factor(codes.astype(np.intp, copy=False), tuple(map(str, levels)))
+    return Factor(codes.astype(np.intp, copy=False), tuple(map(str, np.asarray(levels, dtype=object).tolist())))
 
 
 def _unreadable(name: str, dtype: str) -> DataError:

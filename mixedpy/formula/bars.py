@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mixedpy.errors import FormulaError
 from mixedpy.formula.algebra import Terms, expand
@@ -35,8 +35,8 @@ class Bar:
     effects: Terms
     group: tuple[Node, ...]
     name: str
-    start: int
-    stop: int
+    start: int = field(compare=False)
+    stop: int = field(compare=False)
 
 
 def split_bars(node: Node, formula: str) -> tuple[Node | None, tuple[Binary, ...]]:

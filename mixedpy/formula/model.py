@@ -16,6 +16,9 @@ from mixedpy.formula.syntax import Name, Node, names
 
 __all__ = ["Formula", "parse"]
 
+_ONE_LINE = dict.fromkeys(map(ord, "\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029"), " ")
+"""Line breaks become spaces, one for one, so that a caret stands under what it points at."""
+
 
 @dataclass(frozen=True, slots=True)
 class Formula:
@@ -97,7 +100,6 @@ class Formula:
         return expand(self.fixed, self.source, dot=dot)
 
 
-@lru_cache(maxsize=256)
 def parse(text: str) -> Formula:
     """Read a mixed-model formula.
 
@@ -121,6 +123,13 @@ def parse(text: str) -> Formula:
     >>> parse("y~x+(1|g)").bars[0].name
     'g'
     """
+    if not isinstance(text, str):
+        raise FormulaError(f"a formula is a text such as 'y ~ x + (1 | g)', not a {type(text).__name__}")
+    return _parse(text.translate(_ONE_LINE))
+
+
+@lru_cache(maxsize=256)
+def _parse(text: str) -> Formula:
     response, rhs = parse_sides(text)
     if isinstance(response, Name) and response.name == ".":
         raise FormulaError("the response cannot be `.`; name a column", text, response.start, response.stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple
 
@@ -119,8 +120,7 @@ class _Parser:
         token = self.advance()
         match token.kind:
             case "number":
-                digits = token.text.rstrip("L")
-                return Number(float(digits), token.text != digits, token.start, token.stop)
+                return self.number(token)
             case "string":
                 value = re.sub(r"\\(.)", r"\1", token.text[1:-1])
                 return String(value, token.start, token.stop)
@@ -138,6 +138,14 @@ class _Parser:
                     inner = self.nested(1, token)
                     return Paren(inner, token.start, self.close(token).stop)
         raise self.missing_operand(token)
+
+    def number(self, token: _Token) -> Node:
+        value = float(token.text.removesuffix("L"))
+        integer = token.text.endswith("L")
+        if not math.isfinite(value) or (integer and not value.is_integer()):
+            wanted = "a whole number before the L" if integer else "a smaller one"
+            raise self.error(f"the number {token.text} cannot be used; write {wanted}", token)
+        return Number(value, integer, token.start, token.stop)
 
     def name_or_call(self, token: _Token) -> Node:
         if self.token.text == "(" and self.token.kind == "operator":
