@@ -112,7 +112,7 @@ class SparseCholesky(ABC):
         if np.shape(values) != self.indices.shape:
             raise ValueError(f"values has shape {np.shape(values)}; the pattern has {len(self.indices)} entries")
         self._factored = False
-        pivots = self._factor(np.ascontiguousarray(values, dtype=np.float64))
+        pivots = self._factor(np.asarray(values, dtype=np.float64))
         # written so that a NaN counts as a failure
         if pivots is None or not (pivots > 0).all() or not np.isfinite(logdet := float(np.log(pivots).sum())):
             raise np.linalg.LinAlgError("the sparse matrix is not positive definite")
@@ -172,7 +172,7 @@ class _Cholmod4(SparseCholesky):
         super().__init__(indptr, indices, _analysis(indptr, indices, self._factorization.P()))
 
     def _factor(self, values: Floats) -> Floats | None:
-        self._matrix.data = values
+        self._matrix.data[:] = values
         try:
             self._factorization.cholesky_inplace(self._matrix)
         except self._cholmod.CholmodNotPositiveDefiniteError:
@@ -200,7 +200,7 @@ class _Cholmod5(SparseCholesky):
         super().__init__(indptr, indices, _analysis(indptr, indices, self._factorization.get_perm()))
 
     def _factor(self, values: Floats) -> Floats | None:
-        self._matrix.data = values
+        self._matrix.data[:] = values
         try:
             self._factorization.factorize(self._matrix, ldl=True)
         except self._cholmod.CholmodNotPositiveDefiniteError:
