@@ -77,6 +77,10 @@ def evaluate(node: Node, columns: Mapping[str, Column]) -> Column:
         return columns[node.name]
     with np.errstate(all="ignore"):  # what cannot be computed is NaN here and is reported by column and row
         value = _value(node, columns)
+    return _column(node, value)
+
+
+def _column(node: Node, value: _Value) -> Column:
     if isinstance(value, Factor):
         return value
     if not isinstance(value, np.ndarray):
@@ -118,11 +122,7 @@ def _call(node: Call, columns: Mapping[str, Column]) -> _Value:
     if node.function == "I":
         return first
     if node.function in ("factor", "as.factor"):
-        if isinstance(first, np.ndarray):
-            first = Factor(first.astype(np.intp), ("FALSE", "TRUE")) if first.dtype == np.bool_ else Numeric(first)  # type: ignore[assignment]
-        if not isinstance(first, Factor | Numeric):
-            raise DataError(f"`{deparse(node)}` is a constant; a term needs a column")
-        return as_factor(first)
+        return as_factor(_column(node, first))
     value: _Value = _FUNCTIONS[node.function](_number(node.arguments[0], first))
     if len(node.arguments) == 2:  # log(x, base)
         base = _number(node.arguments[1], _value(node.arguments[1], columns))
