@@ -12,9 +12,7 @@ from mixedpy.core.record import FitRecord
 __all__ = ["conditional_covariance"]
 
 
-def conditional_covariance(
-    design: Design, record: FitRecord, control: Control | None = None
-) -> tuple[Floats, ...]:
+def conditional_covariance(design: Design, record: FitRecord, control: Control | None = None) -> tuple[Floats, ...]:
     """Compute Var(b | y), with the fixed effects and covariance parameters taken as known.
 
     Parameters

@@ -64,8 +64,7 @@ class Conditioned:
 
     def conditioned_Lambda(self, i: int, Lambda: Floats) -> Floats:
         """Some square root of term i's covariance in the conditioned columns."""
-        out: Floats = np.linalg.solve(self.terms[i], Lambda)
-        return out
+        return np.asarray(np.linalg.solve(self.terms[i], Lambda), np.float64)
 
 
 def condition(design: Design) -> Conditioned:
@@ -87,7 +86,7 @@ def condition(design: Design) -> Conditioned:
         T=_map(design.fixed, centre, scale),
         shift=float(shift),
         terms=tuple(_map(term.columns, centre, scale) for term in design.terms),
-        log_scale=float(np.log(scale[list(design.fixed)]).sum()),
+        log_scale=float(sum(np.log(scale[c]) for c in design.fixed)),
     )
 
 
@@ -110,4 +109,3 @@ def _map(columns: tuple[int, ...], centre: Floats, scale: Floats) -> Floats:
     if 0 in columns:
         T[columns.index(0)] -= np.where(np.array(own) == 0, 0.0, centre[own] / scale[own])
     return T
-

@@ -44,5 +44,5 @@ class Control:
             raise ValueError(f"Control(factorization={self.factorization!r}) is unknown; use one of {wanted}")
         if self.max_iterations < 1:
             raise ValueError(f"Control(max_iterations={self.max_iterations}) must be at least 1")
-        if not 0 < self.tol:
+        if not self.tol > 0:
             raise ValueError(f"Control(tol={self.tol}) must be positive")

@@ -101,11 +101,11 @@ class Unstructured:
         return np.zeros((self.size, self.size))
 
     def parameters(self, Lambda: Floats) -> Floats:
-        """Entries of the triangular factor with a diagonal that is not negative, from the QR factorization of Lambda'."""
+        """Entries of the triangular factor with a diagonal that is not negative, by QR of Lambda'."""
         wrong = np.tril(Lambda, -1) if self.flipped else np.triu(Lambda, 1)
         if wrong.any():
             turned = Lambda[::-1] if self.flipped else Lambda
-            Lambda = np.linalg.qr(turned.T, mode="r").T
+            Lambda = np.asarray(np.linalg.qr(turned.T, mode="r")).T
             Lambda = Lambda[::-1, ::-1] if self.flipped else Lambda
         sign = np.where(np.diag(Lambda) < 0, -1.0, 1.0)
         return (Lambda * sign)[self.positions] + 0.0

@@ -144,9 +144,9 @@ class _LevelSums:
         if key not in self.known:
             if self.inner is not None and key in self.inner[0].known:
                 sums, parent = self.inner
-                self.known[key] = np.bincount(parent, sums.known[key], self.J)
+                self.known[key] = _totals(parent, sums.known[key], self.J)
             else:
-                self.known[key] = np.bincount(self.codes, self.products(a, b), self.J).astype(np.float64, copy=False)
+                self.known[key] = _totals(self.codes, self.products(a, b), self.J)
         return self.known[key]
 
     def block(self, left: tuple[int, ...], right: tuple[int, ...]) -> Floats:
@@ -156,6 +156,11 @@ class _LevelSums:
             for j, b in enumerate(right):
                 out[i, j] = self(a, b)
         return out
+
+
+def _totals(codes: Codes, values: Floats | None, size: int) -> Floats:
+    """Sums of the values, or counts of the rows, over the codes."""
+    return np.asarray(np.bincount(codes, values, size), np.float64)
 
 
 def cross_products(design: Design) -> CrossProducts:
@@ -239,7 +244,7 @@ def _crossed_blocks(products: _Products, left: RandomTerm, right: RandomTerm) ->
     if table <= 2 * n:
         key = left.codes * right.n_levels + right.codes
         met = np.flatnonzero(np.bincount(key, minlength=table))
-        sums: Iterator[Floats] = (np.bincount(key, products(a, b), table)[met] for a, b in pairs)
+        sums: Iterator[Floats] = (_totals(key, products(a, b), table)[met] for a, b in pairs)
         rows, cols = np.divmod(met, right.n_levels)
     else:
         by_right, _ = counting_sort(right.codes, right.n_levels)

@@ -1,4 +1,4 @@
-"""A design and its settings -> the fit record: condition, accumulate, start, minimize, put back into the user's columns."""
+"""A design and its settings -> the fit record: condition, accumulate, start, minimize, undo the conditioning."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ class Engine:
 
     def objective(self, *, reml: bool) -> Deviance:
         """The deviance over conditioned theta; a REML criterion lacks ``2 * conditioned.log_scale``."""
-        return Deviance(
-            self.factor, self.parameters, self.cross_products.n, self.cross_products.log_weights, reml=reml
-        )
+        return Deviance(self.factor, self.parameters, self.cross_products.n, self.cross_products.log_weights, reml=reml)
 
     def inward(self, theta: Floats) -> Floats:
         """The user's theta -> theta of the conditioned problem."""
@@ -102,10 +100,7 @@ def estimate(design: Design, *, reml: bool, start: Floats | None = None, control
     """
     control = control or Control()
     engine = prepare(design, control)
-    if start is None:
-        first = _from_moments(engine)
-    else:
-        first = engine.inward(np.asarray(start, float))
+    first = _from_moments(engine) if start is None else engine.inward(np.asarray(start, float))
     theirs = Parameters([t.template for t in design.terms]).join(engine.outward(first))
     objective = engine.objective(reml=reml)
     minimum, engine, objective = _minimize(engine, objective, first, control)
@@ -118,9 +113,7 @@ def _from_moments(engine: Engine) -> Floats:
     return np.concatenate([t.from_variances(sd) for t, sd in zip(engine.parameters.templates, sds, strict=True)])
 
 
-def _minimize(
-    engine: Engine, objective: Deviance, start: Floats, control: Control
-) -> tuple[Minimum, Engine, Deviance]:
+def _minimize(engine: Engine, objective: Deviance, start: Floats, control: Control) -> tuple[Minimum, Engine, Deviance]:
     """Minimize; a search that has not ended after some steps goes on with the effects in reverse order."""
     templates = engine.parameters.templates
     n = engine.cross_products.n

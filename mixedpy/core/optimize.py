@@ -79,9 +79,7 @@ class _Step:
     min_eigenvalue: float
 
 
-def minimize(
-    objective: Objective, start: Floats, *, n: int, tol: float = 1e-8, max_iterations: int = 100
-) -> Minimum:
+def minimize(objective: Objective, start: Floats, *, n: int, tol: float = 1e-8, max_iterations: int = 100) -> Minimum:
     """Minimize an objective from a start.
 
     Parameters
@@ -127,7 +125,8 @@ def minimize(
     rounding = _ROUNDING * n
     status = Status.ITERATION_LIMIT
     iterations = 0
-    for iterations in range(1, max_iterations + 1):
+    while iterations < max_iterations:
+        iterations += 1
         trial = _solve(gradient, hessian + correction, radius)
         if trial.predicted < tol:
             left, status = trial.predicted, Status.CONVERGED

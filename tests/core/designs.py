@@ -19,7 +19,7 @@ N_COLUMNS = 5
 
 @st.composite
 def designs(draw: st.DrawFn, *, max_terms: int = 3, nested: bool | None = None, weighted: bool | None = None) -> Design:
-    """A design with one to ``max_terms`` terms of one to three effects, nested or crossed, some weighted, some offset."""
+    """A design with some terms of one to three effects, nested or crossed, weighted or not, offset or not."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     n = draw(st.integers(30, 80))
     columns = (np.ones(n), *rng.normal(size=(N_COLUMNS, n)))
@@ -27,7 +27,11 @@ def designs(draw: st.DrawFn, *, max_terms: int = 3, nested: bool | None = None, 
     for _ in range(draw(st.integers(1, max_terms))):
         m = draw(st.integers(1, 3))
         inside = bool(terms) and (draw(st.booleans()) if nested is None else nested)
-        codes = _outer(rng, terms[-1].codes, draw(st.integers(2, 6))) if inside else _codes(rng, n, draw(st.integers(2, 15)))
+        codes = (
+            _outer(rng, terms[-1].codes, draw(st.integers(2, 6)))
+            if inside
+            else _codes(rng, n, draw(st.integers(2, 15)))
+        )
         template: Template = Diagonal(m) if draw(st.booleans()) else Unstructured(m)
         first = 0 if draw(st.booleans()) else 1
         terms.append(RandomTerm(codes, int(codes.max()) + 1, tuple(range(first, first + m)), template))

@@ -187,4 +187,3 @@ class Chain:
                 start += self.m[t]
             a = b
         return quadratic, fixed
-

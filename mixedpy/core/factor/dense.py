@@ -33,7 +33,7 @@ class Dense:
         self.Lambdas: list[Floats] = []
 
     def _blocks(self, S: Floats, i: int) -> Floats:
-        return np.kron(np.eye(self.cp.J[i]), S)
+        return np.asarray(np.kron(np.eye(self.cp.J[i]), S), np.float64)
 
     def update(self, Lambdas: list[Floats]) -> Reduced:
         """Form and factor V."""

@@ -1,13 +1,14 @@
 """The Schur complement as a linear function of the eliminated term's level blocks.
 
 vec(S) = vec(A22) - sum_{a >= b} P_ab vec(B_ab), where B is the posterior covariance block of every level. P holds, for
-every level, all pairs of trailing columns that meet in it. Building S is then one sparse product, and the trace terms of
+each level, all pairs of trailing columns that meet in it. Building S is then one sparse product, and the trace terms of
 the gradient are one product with the transpose on the same arrays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ class LevelPairs:
         where = np.empty(n_pairs, np.int32)
         self.values = [np.empty(n_pairs) for _ in lower_pairs(m)]
         cuts = np.unique(np.append(np.searchsorted(ends, np.arange(0, n_pairs, _CHUNK)), len(entries)))
-        for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
+        for start, stop in pairwise(cuts.tolist()):
             repeats = partners[start:stop]
             low, high = ends[start], ends[stop]
             other = np.repeat(first[start:stop] - ends[start:stop], repeats)

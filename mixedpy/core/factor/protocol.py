@@ -91,11 +91,16 @@ class Factor(Protocol):
     ``update``. ``derivatives`` and ``conditional_covariance`` may spend the factor: one of them, once, per update.
     """
 
-    name: str
-    analyses: int
+    @property
+    def name(self) -> str:
+        """Which kind it is, for the fit record."""
+
+    @property
+    def analyses(self) -> int:
+        """Number of symbolic analyses made."""
 
     def update(self, Lambdas: list[Floats]) -> Reduced:
-        """Factor V at the given relative covariance factors (m, m), one for each term in elimination order."""
+        """Factor V at the given relative covariance factors (m, m), one a term in elimination order."""
 
     def derivatives(self, seed: Seed, directions: list[Floats]) -> Derivatives:
         """Gradient and average-information blocks; directions[i] is (T_i, m, m), the dSigma of term i."""

@@ -22,7 +22,6 @@ from mixedpy.core.factor.entries import CrossEntries, trailing_entries
 from mixedpy.core.factor.pairs import LevelPairs
 from mixedpy.core.factor.protocol import Derivatives, Reduced, Seed
 from mixedpy.core.factor.storage import Storage
-from mixedpy.core.factor.trailing import Trailing
 from mixedpy.core.levelwise import Eliminated, apply_left, level_kernel, posterior
 
 __all__ = ["Schur"]
@@ -56,10 +55,12 @@ class Schur:
     storage : Storage
         Keeper of the Schur complement.
     heavy : (J,) bool array
-        Levels of the eliminated term that meet so many trailing columns that one dense product is cheaper than pairs.
+        Levels of the eliminated term with so many trailing columns that one dense product is cheaper than pairs.
     """
 
-    def __init__(self, cross_products: CrossProducts, entries: CrossEntries, storage: Storage, heavy: NDArray[np.bool_]):
+    def __init__(
+        self, cross_products: CrossProducts, entries: CrossEntries, storage: Storage, heavy: NDArray[np.bool_]
+    ):
         self.cp = cp = cross_products
         self.storage, self.entries = storage, entries
         self.m, self.J = cp.m[0], cp.J[0]
@@ -71,7 +72,9 @@ class Schur:
         )  # Z2'[X y], (q, p + 1)
         self.A12 = entries.matrix(self.m, self.J)
         self.A21 = self.A12.T
-        self.pairs = LevelPairs(entries.pointer, entries.columns, entries.values, ~heavy, storage.position, storage.size)
+        self.pairs = LevelPairs(
+            entries.pointer, entries.columns, entries.values, ~heavy, storage.position, storage.size
+        )
         self.A22 = np.zeros(storage.size)
         rows, cols, values = trailing_entries(cp, self.trailing)
         self.A22[storage.position(rows, cols)] = values
@@ -194,16 +197,14 @@ class Schur:
         tau = self.trailing.multiply(state.Lambdas[1:], np.concatenate([g2, Sw], axis=1), transposed=True)
         solved = self.storage.solve(tau)
         quadratic -= tau.T @ solved
-        fixed = np.concatenate(
-            [np.einsum("axj,taj->xt", Y[:, :p], own, optimize=True), state.R[:, :p].T @ w2], axis=1
-        )
+        fixed = np.concatenate([np.einsum("axj,taj->xt", Y[:, :p], own, optimize=True), state.R[:, :p].T @ w2], axis=1)
         LR = self.trailing.multiply(state.Lambdas[1:], state.R[:, :p], transposed=True)
         return quadratic, fixed - LR.T @ solved
 
     def _trailing_derivatives(
         self, seed: Seed, traces: list[Floats], scores: list[Floats]
     ) -> tuple[list[Floats], list[Floats]]:
-        """dd/dSigma = Lambda^-T (J I - sum_j (M^-1)_jj - sum_j U_j Omega U_j') Lambda^-1, the y part without division."""
+        """dd/dSigma = Lambda^-T (J I - sum_j (M^-1)_jj - U_j Omega U_j') Lambda^-1, the y part without division."""
         state = self._last()
         dSigma, dLambda = [], []
         fitted = self.trailing.split(state.U)
@@ -259,7 +260,7 @@ class _HeavyLevels:
     def _factor(self, Lambda: Floats) -> tuple[Floats, Floats]:
         """C with CC' = I + Lambda'A Lambda, and C^-1 Lambda'W, whose square is W'B W."""
         C = np.linalg.cholesky(np.eye(len(Lambda)) + Lambda.T @ self.A @ Lambda)
-        return C, np.linalg.solve(C, Lambda.T @ self.W)
+        return np.asarray(C, np.float64), np.asarray(np.linalg.solve(C, Lambda.T @ self.W), np.float64)
 
     def subtract(self, Lambda: Floats, S: Floats) -> Floats:
         """S - W'B W on the lower triangle of dense storage, in place."""

@@ -44,9 +44,17 @@ class Inverse:
 class Storage(Protocol):
     """Keeper of a symmetric q x q matrix as a flat array."""
 
-    name: str
-    analyses: int
-    size: int
+    @property
+    def name(self) -> str:
+        """Which kind it is, for the fit record."""
+
+    @property
+    def analyses(self) -> int:
+        """Number of symbolic analyses made."""
+
+    @property
+    def size(self) -> int:
+        """Length of the flat array."""
 
     def position(self, rows: Ints, cols: Ints) -> Ints:
         """Place of entries (rows >= cols) in the flat array."""
@@ -142,7 +150,8 @@ class DenseStorage:
             gamma = inverse.ravel("K")
             diagonal = gamma[:: q + 1].copy()
             traces = [
-                np.array([[share.sum()]]) for share in np.split(diagonal * self.scale**2, np.array(trailing.offsets[1:], int))
+                np.array([[share.sum()]])
+                for share in np.split(diagonal * self.scale**2, np.array(trailing.offsets[1:], int))
             ]
         else:
             inverse = _mirror(inverse)
@@ -202,7 +211,9 @@ class SparsePattern:
         self.trailing = trailing
         m, J = np.array(trailing.m), np.array(trailing.J)
         self.term = np.repeat(np.arange(len(m)), m * J).astype(np.int32)  # of each trailing column
-        self.component = np.concatenate([np.repeat(np.arange(a), b) for a, b in zip(m, J, strict=True)]).astype(np.int32)
+        self.component = np.concatenate([np.repeat(np.arange(a), b) for a, b in zip(m, J, strict=True)]).astype(
+            np.int32
+        )
         first = np.concatenate([[0], np.cumsum(J)])
         self.block = np.concatenate([f + np.tile(np.arange(b), a) for f, a, b in zip(first, m, J, strict=False)])
         self.n_blocks = int(first[-1])
@@ -262,9 +273,7 @@ class SparseStorage:
 
     name = "schur-sparse"
 
-    def __init__(
-        self, pattern: SparsePattern, cholesky: SparseCholesky, triangle: tuple[Ints, Ints, Ints]
-    ):
+    def __init__(self, pattern: SparsePattern, cholesky: SparseCholesky, triangle: tuple[Ints, Ints, Ints]):
         self.pattern, self.trailing, self.size = pattern, pattern.trailing, pattern.size
         self.pointer, self.rows, self.place = triangle
         self.cholesky = cholesky
