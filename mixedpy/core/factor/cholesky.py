@@ -4,7 +4,7 @@ CHOLMOD does the work where scikit-sparse is installed (the interfaces of its 0.
 served here), SciPy's SuperLU where it is not. No other module knows which.
 
 All three factor A[P][:, P] = L D L' with L unit lower triangular: an indefinite matrix then shows as a pivot in D that
-is not positive, whatever the library, and nothing is printed by it.
+is not positive, whatever the library.
 """
 
 from __future__ import annotations
@@ -112,8 +112,9 @@ class SparseCholesky(ABC):
         if np.shape(values) != self.indices.shape:
             raise ValueError(f"values has shape {np.shape(values)}; the pattern has {len(self.indices)} entries")
         self._factored = False
-        pivots = self._factor(np.asarray(values, dtype=np.float64))
-        # written so that a NaN counts as a failure
+        values = np.asarray(values, dtype=np.float64)
+        # comparisons are written so that a NaN counts as a failure
+        pivots = self._factor(values) if (values[self.indptr[:-1]] > 0).all() else None
         if pivots is None or not (pivots > 0).all() or not np.isfinite(logdet := float(np.log(pivots).sum())):
             raise np.linalg.LinAlgError("the sparse matrix is not positive definite")
         self._factored = True

@@ -87,8 +87,8 @@ class Derivatives:
 class Factor(Protocol):
     """A factorization of V: symbolic work at construction, numeric work at every ``update``.
 
-    It is the one mutable object of the core. ``derivatives``, ``modes`` and ``conditional_covariance`` speak of the last
-    ``update``. ``derivatives`` and ``conditional_covariance`` may spend the factor: one of them, once, per update.
+    It is the one mutable object of the core. ``derivatives``, ``modes`` and ``conditional_covariance`` speak of the
+    last ``update``. ``derivatives`` and ``conditional_covariance`` may spend the factor: one of them, once, per update.
     """
 
     @property
@@ -100,7 +100,7 @@ class Factor(Protocol):
         """Number of symbolic analyses made."""
 
     def update(self, Lambdas: list[Floats]) -> Reduced:
-        """Factor V at the given relative covariance factors (m, m), one a term in elimination order."""
+        """Factor V at the given relative covariance factors (m, m), in elimination order."""
 
     def derivatives(self, seed: Seed, directions: list[Floats]) -> Derivatives:
         """Gradient and average-information blocks; directions[i] is (T_i, m, m), the dSigma of term i."""

@@ -123,9 +123,9 @@ class SelectedInverse:
         self._blocks = _blocks(self._tail, heavy, parent, counts, indptr, indices)
         stored = np.cumsum(heavy * counts)
         self._tail_storage = slice(int(stored[self._tail - 1]) if self._tail else 0, len(at_heavy))
-        t = np.arange(self._tail, q)
-        rows = indices[indptr[self._tail] :] - self._tail
-        self._tail_panel = rows + (q - self._tail) * np.repeat(t - self._tail, counts[self._tail :])
+        t = q - self._tail
+        within = np.repeat(np.arange(t), counts[self._tail :])
+        self._tail_panel = indices[indptr[self._tail] :] - self._tail + t * within  # in a (t, t) Fortran-ordered matrix
 
         inverse = np.empty(q, np.int32)
         inverse[cholesky.permutation] = np.arange(q)
@@ -161,7 +161,7 @@ class SelectedInverse:
         root = np.sqrt(flat[:: t + 1])
         flat[:: t + 1] = 1.0
         L *= root
-        inverse, _ = lapack.dpotri(L, lower=1, overwrite_c=1)
+        inverse: Floats = lapack.dpotri(L, lower=1, overwrite_c=1)[0]
         Z[self._tail_storage] = inverse.reshape(-1, order="F")[self._tail_panel]
         if self._blocks:
             inverse += np.tril(inverse, -1).T
