@@ -201,6 +201,15 @@ def test_matrices_that_are_not_positive_definite(name, fault, backend):
     check_factor(factor, lower)
 
 
+@pytest.mark.parametrize("q", [2, 3, 30])
+def test_a_pivot_that_vanishes(q, backend):
+    lower = full(q)
+    factor = analyzed(lower, backend)
+    with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
+        factor.update(np.ones(len(lower.values)))
+    check_factor(factor, lower)
+
+
 def test_nearly_singular_matrices_are_solved_without_a_word(backend):
     lower = SHAPES["diagonal"]
     values = np.geomspace(1e-20, 1e20, lower.q)
