@@ -57,5 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
         try:
             importlib.import_module("sksparse.cholmod")
         except ImportError as error:
-            raise pytest.UsageError(f"{REQUIRE_CHOLMOD} is set and scikit-sparse cannot be imported: {error}") from error
+            raise pytest.UsageError(
+                f"{REQUIRE_CHOLMOD} is set and scikit-sparse cannot be imported: {error}"
+            ) from error
         config.pluginmanager.register(_NothingSkipped())

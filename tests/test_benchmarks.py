@@ -1,0 +1,55 @@
+"""The benchmark problems are models that mixedpy reads, on tables that are the same at each call."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from mixedpy import formula
+
+FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
+
+
+@pytest.fixture
+def problems(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module("problems")
+
+
+def test_names_are_distinct_and_found(problems: ModuleType) -> None:
+    names = [one.name for one in problems.PROBLEMS]
+    assert len(set(names)) == len(names)
+    assert all(problems.problem(name).name == name for name in names)
+    with pytest.raises(KeyError, match="choose one of sleepstudy"):
+        problems.problem("sleepstudie")
+
+
+def test_formulas_are_in_their_stable_form(problems: ModuleType) -> None:
+    for one in problems.PROBLEMS:
+        assert str(formula.parse(one.formula)) == one.formula
+
+
+def test_simulated_tables_are_repeatable_and_keep_their_structure(problems: ModuleType) -> None:
+    small = problems.nested(n=500, outer=5, inner=20)
+    assert small.equals(problems.nested(n=500, outer=5, inner=20))
+    assert (small.groupby("c", observed=True)["s"].nunique() == 1).all()
+    visits = problems.nearly_nested(persons=60, staff=40, units=8, moved=0.1)
+    assert (visits.groupby("t", observed=True)["u"].nunique() == 1).all()
+    assert (visits.groupby("p", observed=True)["u"].nunique() > 1).any()
+    popular = problems.crossed(n=5_000, users=200, items=50)
+    counts = popular["i"].value_counts()
+    assert counts.iloc[0] > 5 * counts.median()
+
+
+def test_run_prints_a_row_for_each_problem() -> None:
+    command = [sys.executable, str(FOLDER / "run.py"), "pastes", "--repeats", "1", "--budget", "1", "--threads", "1"]
+    environment = {"PYTHONPATH": str(FOLDER.parent)}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    row = next(line for line in done.stdout.splitlines() if line.startswith("| Pastes"))
+    assert "| chain |" in row
+    assert "threads: 1" in done.stdout
