@@ -34,6 +34,8 @@ def select(schema: Schema, re_form: str | None) -> Selection:
     """
     if re_form is None:
         return tuple(np.ones(len(term.effects), dtype=bool) for term in schema.terms)
+    if not isinstance(re_form, str):
+        raise TypeError(f"re_form={re_form!r} must be None, 'NA' or a formula of random terms such as '~ (1 | g)'")
     chosen = tuple(np.zeros(len(term.effects), dtype=bool) for term in schema.terms)
     text = re_form.strip().removeprefix("~").strip()
     if text in (NA, "0"):

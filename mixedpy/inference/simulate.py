@@ -37,8 +37,8 @@ def simulate(
     DataError
         If a level is missing, or a level of a term given by its modes is unknown to the fit.
     """
-    if nsim < 1:
-        raise ValueError(f"nsim={nsim} must be at least 1")
+    if not isinstance(nsim, int | np.integer) or nsim < 1:
+        raise ValueError(f"nsim={nsim!r} must be a whole number, at least 1")
     rng = np.random.default_rng(seed)
     residual_sd = record.sigma if predictors.weights is None else record.sigma / np.sqrt(predictors.weights)[:, None]
     y = predictors.fixed[:, None] + residual_sd * rng.standard_normal((predictors.n, nsim))

@@ -33,8 +33,8 @@ def lmer(
     ----------
     formula : str
         As in lme4: ``"y ~ x + (x | g)"``.
-    data : table
-        A pandas, polars or pyarrow table, or a dict of columns. It is not modified.
+    data : DataFrame or mapping
+        A pandas table, or a dict of columns of equal length. It is not modified.
     reml : bool
         Whether to minimize the REML criterion rather than the deviance of maximum likelihood.
     weights : str or (n,) array, optional
@@ -64,6 +64,8 @@ def lmer(
         If the formula cannot be read; the message points into it.
     DataError
         If a column is missing or does not suit the model.
+    MixedpyError
+        If the criterion cannot be computed, as when the predictors determine the response exactly.
 
     Warns
     -----

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -11,13 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mixedpy import design as design_stage
 from mixedpy.core.arrays import Design
 from mixedpy.core.control import Control
-from mixedpy.core.estimate import estimate
 from mixedpy.core.record import Convergence, FitRecord
 from mixedpy.design import Schema
-from mixedpy.errors import ConvergenceWarning, DataError, MixedpyError, SingularFitWarning
+from mixedpy.errors import MixedpyError
 from mixedpy.inference import names, rows, selection
 from mixedpy.inference.criteria import criteria
 from mixedpy.inference.fitted import Kind, Level, fitted, residuals
@@ -26,11 +23,12 @@ from mixedpy.inference.predict import predict
 from mixedpy.inference.predictors import of_fit, of_table
 from mixedpy.inference.ranef import coef, ranef
 from mixedpy.inference.simulate import simulate
-from mixedpy.inference.varcorr import to_frame, variance_components
-from mixedpy.inference.vcov import correlation, joint_vcov, vcov
+from mixedpy.inference.varcorr import variance_components
+from mixedpy.inference.vcov import joint_vcov, vcov
+from mixedpy.models import fitting
 from mixedpy.models.request import KEEP, Column, Keep, NaAction, Request
-from mixedpy.models.summary import Summary
-from mixedpy.models.tables import print_record, summary_record
+from mixedpy.models.summary import Summary, summarize
+from mixedpy.models.tables import print_record
 from mixedpy.models.update import update_formula
 from mixedpy.models.varcorr import VarCorr
 from mixedpy.report.html import print_html
@@ -167,7 +165,7 @@ class LmmFit:
     @property
     def singular(self) -> bool:
         """Whether a diagonal entry of a relative covariance factor is below ``Control.singular_tol``."""
-        return bool(_singular_terms(self))
+        return bool(fitting.singular_terms(self.schema, self.record, self.request.control))
 
     @property
     def convergence(self) -> Convergence:
@@ -197,7 +195,7 @@ class LmmFit:
         """
         if ddf is not None:
             raise ValueError(f"summary(ddf={ddf!r}) is not available; use ddf=None for a table without p values")
-        return _summary(self, correlation)
+        return summarize(self, show_correlation=correlation)
 
     def ranef(self, condvar: bool = False) -> dict[str, pd.DataFrame]:
         """Return the conditional modes of the random effects.
@@ -248,7 +246,7 @@ class LmmFit:
 
         Parameters
         ----------
-        newdata : table, optional
+        newdata : DataFrame or mapping, optional
             Rows to predict for; by default those of the fit. Missing values in its columns give NaN.
         re_form : str, optional
             Random effects to use: None for all, ``"NA"`` (or ``mp.NA``) for none, or a formula of some of them, such
@@ -283,7 +281,7 @@ class LmmFit:
         if newdata is None:
             values = predict(of_fit(self.design, self.schema, self.record), self.schema, self.record, chosen, True)
             return rows.on_rows(self.schema, values)
-        _check_offset_is_a_column(self)
+        fitting.check_offset_is_a_column(self.request)
         table = of_table(self.schema, self.record, newdata, chosen=chosen)
         values = predict(table, self.schema, self.record, chosen, allow_new_levels)
         return pd.Series(values, index=table.index)
@@ -303,7 +301,7 @@ class LmmFit:
             Number of simulations.
         seed : int or numpy Generator, optional
             Source of the random numbers; an int makes the draws repeatable.
-        newdata : table, optional
+        newdata : DataFrame or mapping, optional
             Rows to simulate; by default those of the fit.
         re_form : str, optional
             Random effects held at their conditional modes: ``"NA"`` for none (all are drawn anew), None for all, or a
@@ -325,7 +323,7 @@ class LmmFit:
         if newdata is None:
             parts = of_fit(self.design, self.schema, self.record)
         else:
-            _check_offset_is_a_column(self)
+            fitting.check_offset_is_a_column(self.request)
             parts = of_table(self.schema, self.record, newdata, weights=True)
         y = simulate(parts, self.schema, self.record, given, nsim=nsim, seed=seed)
         columns = [f"sim_{i}" for i in range(1, nsim + 1)]
@@ -360,9 +358,9 @@ class LmmFit:
             If the length fits neither, or a value of a row used is missing or infinite.
         """
         design = replace(self.design, y=rows.response(self.schema, y))
-        record = estimate(design, reml=self.request.reml, start=None, control=self.request.control)
+        record = fitting.estimate_design(design, self.schema, self.request, None)
         fit = LmmFit(record, design, self.schema, replace(self.request, refitted=True))
-        _warn(fit, stacklevel=3)
+        fitting.warn(fit.schema, record, self.request.control, stacklevel=3)
         return fit
 
     def update(
@@ -426,60 +424,12 @@ class LmmFit:
 
 
 def fit_request(request: Request) -> LmmFit:
-    """Build the design that a request describes, estimate, and warn where the estimate calls for it."""
-    built = design_stage.build(
-        request.formula,
-        request.data,
-        weights=request.weights,
-        offset=request.offset,
-        contrasts=request.contrasts,
-        covariances=request.covariances,
-        na_action=request.na_action,
-    )
+    """Build the design that a request describes, estimate, and warn where the estimate calls for it.
+
+    The warnings point at the caller of the caller.
+    """
+    built = fitting.build_design(request)
     start = None if request.start is None else names.start_values(built.design, built.schema, request.start)
-    record = estimate(built.design, reml=request.reml, start=start, control=request.control)
-    fit = LmmFit(record, built.design, built.schema, request)
-    _warn(fit, stacklevel=4)
-    return fit
-
-
-def _warn(fit: LmmFit, stacklevel: int) -> None:
-    if not fit.converged:
-        status = fit.convergence.status.value
-        warnings.warn(ConvergenceWarning(f"the fit did not converge: {status}"), stacklevel=stacklevel)
-    if terms := _singular_terms(fit):
-        message = (
-            f"the fit is singular: among the random effects of {' and '.join(terms)} a variance is zero or a "
-            "correlation is plus or minus one. The estimates stand; consider a simpler random part"
-        )
-        warnings.warn(SingularFitWarning(message), stacklevel=stacklevel)
-
-
-def _check_offset_is_a_column(fit: LmmFit) -> None:
-    offset = fit.request.offset
-    if offset is not None and not isinstance(offset, str):
-        raise DataError(
-            "the fit has an offset given as an array, which new rows lack; put it in a column and fit with "
-            'offset="<column>", or write offset(<column>) in the formula'
-        )
-
-
-def _singular_terms(fit: LmmFit) -> list[str]:
-    tol = fit.request.control.singular_tol
-    terms = zip(fit.schema.terms, fit.record.Lambda, strict=True)
-    return [term.name for term, Lambda in terms if Lambda.diagonal().min() < tol]
-
-
-def _summary(fit: LmmFit, show_correlation: bool | None) -> Summary:
-    record = summary_record(fit, show_correlation=show_correlation)
-    fixed = list(record.coef.names)
-    quantiles = ["Min", "1Q", "Median", "3Q", "Max"]
-    tables = {
-        "fixed": pd.DataFrame(
-            {"Estimate": record.coef.estimate, "Std. Error": record.coef.se, "t value": record.coef.t}, index=fixed
-        ),
-        "random": to_frame(variance_components(fit.design, fit.schema, fit.record)),
-        "scaled_residuals": pd.DataFrame([record.scaled_residuals], columns=quantiles),
-        "correlation": pd.DataFrame(correlation(fit.record), index=fixed, columns=fixed),
-    }
-    return Summary(record, tables)
+    record = fitting.estimate_design(built.design, built.schema, request, start)
+    fitting.warn(built.schema, record, request.control, stacklevel=4)
+    return LmmFit(record, built.design, built.schema, request)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from mixedpy.inference.varcorr import to_frame, variance_components
+from mixedpy.inference.vcov import correlation
+from mixedpy.models.tables import summary_record
 from mixedpy.report.html import summary_html
 from mixedpy.report.records import SummaryRecord
 from mixedpy.report.text import summary_text
 
-__all__ = ["Summary"]
+if TYPE_CHECKING:
+    from mixedpy.models.lmm import LmmFit
+
+__all__ = ["Summary", "summarize"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -36,3 +43,17 @@ class Summary:
 
     def _repr_html_(self) -> str:
         return summary_html(self.record)
+
+
+def summarize(fit: LmmFit, *, show_correlation: bool | None) -> Summary:
+    """Make the summary of a fit; ``show_correlation`` None shows correlations of up to 12 fixed effects."""
+    record = summary_record(fit, show_correlation=show_correlation)
+    fixed = list(record.coef.names)
+    columns = {"Estimate": record.coef.estimate, "Std. Error": record.coef.se, "t value": record.coef.t}
+    tables = {
+        "fixed": pd.DataFrame(columns, index=fixed),
+        "random": to_frame(variance_components(fit.design, fit.schema, fit.record)),
+        "scaled_residuals": pd.DataFrame([record.scaled_residuals], columns=["Min", "1Q", "Median", "3Q", "Max"]),
+        "correlation": pd.DataFrame(correlation(fit.record), index=fixed, columns=fixed),
+    }
+    return Summary(record, tables)

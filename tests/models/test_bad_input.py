@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import mixedpy as mp
-from mixedpy.models import lmm
+from mixedpy.models import fitting
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def _no_numerics(monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("the numerics started")
 
-    monkeypatch.setattr(lmm, "estimate", refuse)
+    monkeypatch.setattr(fitting, "estimate", refuse)
 
 
 @pytest.mark.parametrize(
@@ -135,3 +135,18 @@ def test_missing_rows_can_be_refused(sleep):
 def test_unknown_na_action(sleep):
     with pytest.raises((ValueError, mp.MixedpyError), match="na_action"):
         mp.lmer("Reaction ~ Days + (1 | Subject)", sleep, na_action="omit")
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [({"reml": "no"}, TypeError), ({"control": "fast"}, TypeError), ({"formula": None}, mp.FormulaError)],
+)
+def test_arguments_of_the_wrong_type(sleep, options, error):
+    arguments = {"formula": "Reaction ~ Days + (1 | Subject)", "data": sleep} | options
+    with pytest.raises(error, match=next(iter(options))):
+        mp.lmer(arguments.pop("formula"), arguments.pop("data"), **arguments)
+
+
+def test_constant_response(sleep):
+    with pytest.raises(mp.DataError, match=r"Reaction.*180"):
+        mp.lmer("Reaction ~ Days + (1 | Subject)", sleep.assign(Reaction=3.0))

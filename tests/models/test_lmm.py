@@ -220,6 +220,21 @@ def test_icc_of_random_slopes_averages_over_the_rows(fit, sleep):
     assert fit.icc() == pytest.approx(between / (between + fit.sigma**2))
 
 
+def test_response_without_any_residual_is_a_mixedpy_error(sleep):
+    with pytest.raises(mp.MixedpyError, match="Reaction"):
+        mp.lmer(SLOPE, sleep.assign(Reaction=1.0 + 2.0 * sleep["Days"]))
+
+
+def test_model_without_fixed_effects(sleep):
+    fit = mp.lmer("Reaction ~ 0 + (1 | Subject)", sleep)
+    assert len(fit.fixef) == 0
+    assert "No fixed effect coefficients" in str(fit)
+    assert fit.predict(re_form="NA").eq(0.0).all()
+    assert fit.vcov(full=True).shape == (18, 18)
+    assert "Random effects" in str(fit.summary())
+    assert list(fit.coef()["Subject"].columns) == ["(Intercept)"]
+
+
 # --- missing rows
 
 

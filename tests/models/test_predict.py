@@ -86,6 +86,12 @@ def test_re_form_that_the_fit_does_not_have(fit, re_form, said):
         fit.predict(re_form=re_form)
 
 
+@pytest.mark.parametrize("re_form", [5, float("nan"), True])
+def test_re_form_of_the_wrong_type(fit, re_form):
+    with pytest.raises(TypeError, match="re_form"):
+        fit.predict(re_form=re_form)
+
+
 def test_index_of_the_new_rows_is_kept(fit):
     new = pd.DataFrame({"Days": [0.0, 20.0], "Subject": ["308", "309"]}, index=["a", "b"])
     assert list(fit.predict(new).index) == ["a", "b"]
@@ -226,5 +232,6 @@ def test_part_of_a_term_cannot_be_held(fit):
 
 
 def test_number_of_simulations(fit):
-    with pytest.raises(ValueError, match="nsim"):
-        fit.simulate(0)
+    for nsim in (0, -1, 2.5, "2"):
+        with pytest.raises(ValueError, match="nsim"):
+            fit.simulate(nsim)
