@@ -6,7 +6,6 @@ intercept absorbs the shift: in X, and in every random term that holds it; elsew
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -87,7 +86,7 @@ def condition(design: Design) -> Conditioned:
         T=_map(design.fixed, centre, scale),
         shift=float(shift),
         terms=tuple(_map(term.columns, centre, scale) for term in design.terms),
-        log_scale=sum(math.log(scale[c]) for c in design.fixed),
+        log_scale=float(np.log([scale[c] for c in design.fixed]).sum()),
     )
 
 
