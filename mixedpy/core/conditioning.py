@@ -6,6 +6,7 @@ intercept absorbs the shift: in X, and in every random term that holds it; elsew
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -93,7 +94,7 @@ def condition(design: Design) -> Conditioned:
 def _placed(x: Floats, *, movable: bool, scalable: bool) -> tuple[Floats, float, float]:
     """(x - centre) / scale with its centre and scale, or x itself where it is well placed."""
     mean = float(x.mean())
-    sd = float(np.sqrt(max(x @ x / len(x) - mean * mean, 0.0)))
+    sd = math.sqrt(max(float(x @ x) / len(x) - mean * mean, 0.0))
     centre = mean if movable and abs(mean) > _FAR * sd else 0.0
     if centre:
         x = x - centre

@@ -35,6 +35,9 @@ _DENSE_FLOPS = 4e10
 _SPARSE_SECONDS = 5e-9
 """Seconds per pair of entries in a column of L: simplicial factorization and selected inverse together."""
 
+_SPARSE_OVERHEAD = 1e-3
+"""Seconds that a sparse factorization costs whatever its size."""
+
 _PAIR_SECONDS = 1.3e-9
 """Seconds per stored pair of a level in the assembly of S."""
 
@@ -97,4 +100,4 @@ def _sparse_storage(cp: CrossProducts, entries: CrossEntries, rows: Ints, cols: 
 def _sparse_is_cheaper(storage: SparseStorage) -> bool:
     """Compare by fill: pairs of entries in the columns of L against the cube of the order."""
     q = float(storage.trailing.q)
-    return _SPARSE_SECONDS * storage.cholesky.flops + 1e-3 < q**3 / _DENSE_FLOPS
+    return _SPARSE_SECONDS * storage.cholesky.flops + _SPARSE_OVERHEAD < q**3 / _DENSE_FLOPS
