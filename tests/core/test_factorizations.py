@@ -75,9 +75,9 @@ def test_theta_of_zero_is_an_ordinary_stationary_point(design: Design, reml: boo
     oracle = objective(design, choose_factor(design, cp, "dense"), cp, reml=reml)
     assert abs(ours.value(theta) - oracle.value(theta)) < DEVIANCE_ATOL
     gradient, hessian = ours.derivatives()
-    # trailing terms are evaluated at Lambda = 1e-7, where differences lose 14 digits against Lambda^2: enough is left for
-    # the optimizer to see the sign and size of the curvature
-    assert np.abs(gradient).max() < 1e-4
+    # trailing terms are evaluated at Lambda = 1e-7, where differences lose 14 digits against Lambda^2: enough is left
+    # for the optimizer to see the sign and size of the curvature
+    assert np.abs(gradient).max() < 1e-6 * np.abs(hessian).max()
     _close(hessian, oracle.derivatives()[1], 2e-2)
 
 
