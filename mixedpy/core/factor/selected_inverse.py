@@ -242,13 +242,12 @@ def _plan(parent: Ints, counts: Ints) -> NDArray[np.int8]:
     as_block = _block_cost(width, size) < by_level
     each = np.repeat(np.minimum(_block_cost(width, size), by_level) / width, width)
 
-    # The tail ends the columns in an order that puts the costliest tree last; it holds all ancestors of its columns.
-    root = list(range(q))
-    for j in range(q - 1, -1, -1):
-        if up[j] >= 0:
-            root[j] = root[up[j]]
-    roots = np.array(root)
-    order = np.argsort(roots == np.argmax(np.bincount(roots, squares)), kind="stable")
+    # The tail ends the columns in the order of the work below them, and so holds all ancestors of its columns.
+    work = squares.tolist()
+    for j, p in enumerate(up):
+        if p >= 0:
+            work[p] += work[j]
+    order = np.argsort(work, kind="stable")
     # levels that stay before a tail: the longest chain of columns done by level in what is left of the tree
     height, chain = [0] * q, (~np.repeat(as_block, width)).astype(int).tolist()
     for j, p in enumerate(up):
