@@ -33,7 +33,8 @@ def print_text(record: PrintRecord, digits: int = 4) -> str:
     Notes
     -----
     Rows left out for missing values are counted below the sizes, as by R's ``lm``; lme4 does not mention them.
-    The line on the optimizer of a singular fit names lme4's optimizer, as R's does; that of a fit that did not converge names the optimizer that ran.
+    The line on the optimizer of a singular fit names lme4's optimizer, as R's does; that of a fit that did not converge
+    names the optimizer that ran.
 
     Examples
     --------
@@ -95,7 +96,8 @@ def summary_text(record: SummaryRecord, digits: int = 4, *, correlation_note: bo
     Notes
     -----
     Rows left out for missing values are counted below the sizes, as by R's ``lm``; lme4 does not mention them.
-    The line on the optimizer of a singular fit names lme4's optimizer, as R's does; that of a fit that did not converge names the optimizer that ran.
+    The line on the optimizer of a singular fit names lme4's optimizer, as R's does; that of a fit that did not converge
+    names the optimizer that ran.
 
     Examples
     --------

@@ -63,7 +63,7 @@ def test_text_is_escaped():
 
 def test_missing_rows_are_counted():
     fit = FITS["missing_rows"]
-    for count, wanted in ((1, "1 observation deleted due to missingness"), (3, "3 observations deleted due to missingness")):
+    for count, wanted in ((1, "1 observation deleted"), (3, "3 observations deleted")):
         record = dataclasses.replace(print_record(fit), notes=dataclasses.replace(notes(fit), n_missing_rows=count))
         assert wanted in print_html(record)
     assert "missingness" not in print_html(print_record(fit))
