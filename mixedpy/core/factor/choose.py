@@ -32,7 +32,7 @@ _SPARSEST = 0.1
 _DENSE_FLOPS = 4e10
 """Floating-point operations per second of LAPACK's Cholesky factorization and inverse, one thread."""
 
-_SPARSE_SECONDS = 5e-9
+_SPARSE_SECONDS = 1.5e-9
 """Seconds per pair of entries in a column of L: simplicial factorization and selected inverse together."""
 
 _SPARSE_OVERHEAD = 1e-3
