@@ -9,6 +9,7 @@ With A = Z'Z, term 1 eliminated and 2 all others, B_j = Sigma_1 (I + A_j Sigma_1
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.linalg import blas
 
-from mixedpy.core.arrays import Floats
+from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.crossproducts import CrossProducts
 from mixedpy.core.factor.entries import CrossEntries, trailing_entries
 from mixedpy.core.factor.pairs import LevelPairs
@@ -61,15 +62,11 @@ class Schur:
     def __init__(
         self, cross_products: CrossProducts, entries: CrossEntries, storage: Storage, heavy: NDArray[np.bool_]
     ):
-        self.cp = cp = cross_products
+        cp = cross_products
         self.storage, self.entries = storage, entries
         self.m, self.J = cp.m[0], cp.J[0]
         self.trailing = entries.trailing
-        self.stack = np.concatenate([cp.own[0], cp.right[0]], axis=1)  # [A11 | Z1'[X y]], (m, m + p + 1, J)
-        self.kernel = level_kernel(self.stack)
-        self.right = np.concatenate(
-            [block.transpose(0, 2, 1).reshape(-1, cp.p + 1) for block in cp.right[1:]]
-        )  # Z2'[X y], (q, p + 1)
+        self._take_right_sides(cp)
         self.A12 = entries.matrix(self.m, self.J)
         self.A21 = self.A12.T
         self.pairs = LevelPairs(
@@ -80,6 +77,22 @@ class Schur:
         self.A22[storage.position(rows, cols)] = values
         self.heavy = _HeavyLevels(cp, self.A12, np.flatnonzero(heavy), self.trailing.q) if heavy.any() else None
         self.state: _State | None = None
+
+    def _take_right_sides(self, cp: CrossProducts) -> None:
+        """Lay out what depends on the response."""
+        self.cp = cp
+        self.stack = np.concatenate([cp.own[0], cp.right[0]], axis=1)  # [A11 | Z1'[X y]], (m, m + p + 1, J)
+        self.kernel = level_kernel(self.stack)
+        self.right = np.concatenate(
+            [block.transpose(0, 2, 1).reshape(-1, cp.p + 1) for block in cp.right[1:]]
+        )  # Z2'[X y], (q, p + 1)
+
+    def with_response(self, design: Design, cross_products: CrossProducts) -> Schur:
+        """The same for another response; symbolic work and storage are shared."""
+        other = copy(self)
+        other._take_right_sides(cross_products)
+        other.state = None
+        return other
 
     @property
     def name(self) -> str:
