@@ -21,6 +21,8 @@ from mixedpy.errors import (
 from mixedpy.inference.selection import NA
 from mixedpy.models.lmer import lmer
 from mixedpy.models.lmm import LmmFit
+from mixedpy.models.manyfits import ManyFits
+from mixedpy.models.prepared import Prepared, prepare
 
 __version__ = "0.1.0.dev0"
 
@@ -31,12 +33,15 @@ __all__ = [
     "DataError",
     "FormulaError",
     "LmmFit",
+    "ManyFits",
     "MixedpyError",
     "MixedpyWarning",
+    "Prepared",
     "RankDeficiencyWarning",
     "SingularFitWarning",
     "SparseFallbackWarning",
     "__version__",
     "datasets",
     "lmer",
+    "prepare",
 ]
