@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +54,6 @@ def symmetric_basis(m: int) -> Floats:
     return E
 
 
-@lru_cache(maxsize=256)
 def span(template: Template) -> Span:
     """Find the linear space of a template's covariances, by sampling as many as the symmetric matrices have dimensions.
 
