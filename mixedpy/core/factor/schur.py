@@ -261,19 +261,18 @@ class _HeavyLevels:
         self.W = dense.reshape(len(levels), m, q)
         self.A = np.ascontiguousarray(cp.own[0][:, :, levels].transpose(2, 0, 1))  # (h, m, m)
 
-    def _factor(self, Lambda: Floats) -> tuple[Floats, Floats]:
-        """C with CC' = I + Lambda'A Lambda, and C^-1 Lambda'W, whose square is W'B W."""
+    def _half(self, Lambda: Floats) -> Floats:
+        """C^-1 Lambda' with CC' = I + Lambda'A Lambda, (h, m, m); applied to W its square is W'B W."""
         if len(Lambda) == 1:
-            C = np.sqrt(1.0 + Lambda[0, 0] ** 2 * self.A)
-            return C, self.W * (Lambda[0, 0] / C)
+            return np.asarray(Lambda[0, 0] / np.sqrt(1.0 + Lambda[0, 0] ** 2 * self.A), np.float64)
         C = np.linalg.cholesky(np.eye(len(Lambda)) + Lambda.T @ self.A @ Lambda)
-        return np.asarray(C, np.float64), np.asarray(np.linalg.solve(C, Lambda.T @ self.W), np.float64)
+        return np.asarray(np.linalg.solve(C, np.broadcast_to(Lambda.T, C.shape)), np.float64)
 
     def subtract(self, Lambda: Floats, S: Floats) -> Floats:
         """S - W'B W on the lower triangle of dense storage, in place."""
-        _, H = self._factor(Lambda)
+        H = (self._half(Lambda) @ self.W).reshape(-1, self.q)
         square = S.reshape(self.q, self.q, order="F")
-        out = blas.dsyrk(-1.0, H.reshape(-1, self.q).T, beta=1.0, c=square, trans=0, lower=1, overwrite_c=1)
+        out = blas.dsyrk(-1.0, H.T, beta=1.0, c=square, trans=0, lower=1, overwrite_c=1)
         flat: Floats = out.ravel("K")
         return flat
 
@@ -291,12 +290,11 @@ class _HeavyLevels:
 
     def swept_traces(self, Lambda: Floats, gamma: Floats) -> Floats:
         """Sum over the levels of Y_j Gamma Y_j' with Y = (I + A Sigma)^-1 W, (m, m)."""
-        C, H = self._factor(Lambda)
+        half = self._half(Lambda)
+        swept = np.eye(len(Lambda)) - self.A @ half.transpose(0, 2, 1) @ half  # (I + A Sigma)^-1
+        Y = swept @ self.W
         if len(Lambda) == 1:
-            Y = self.W / (C * C)
             square = blas.dsyrk(1.0, Y.reshape(-1, self.q).T, trans=0, lower=1)
             return np.array([[np.vdot(square.ravel("K"), gamma)]])
-        # A Lambda C^-T, so that Y = W - (A Lambda C^-T)(C^-1 Lambda'W)
-        left = np.linalg.solve(C, (self.A @ Lambda).transpose(0, 2, 1)).transpose(0, 2, 1)
-        total: Floats = self._quadratic(self.W - left @ H, gamma).sum(0)
+        total: Floats = self._quadratic(Y, gamma).sum(0)
         return total
