@@ -214,7 +214,8 @@ def _batch(
     T, template = conditioned.terms[0], Entries([conditioned.design.terms[0].template])
     finite = np.isfinite(state.value)
     theirs = np.full((template.size, responses.count), np.nan)
-    theirs[:, finite] = template.join([_rounded(np.einsum("ab,bcr->acr", T, state.Lambda[:, :, finite]))])
+    L = state.Lambda[:, :, finite]
+    theirs[:, finite] = template.join([L if T is None else _rounded(np.einsum("ab,bcr->acr", T, L))])
     vcov = np.einsum("xy,yzb,wz->bxw", conditioned.T, state.S_inverse, conditioned.T)
     return Refits(
         theta=theirs.T,
