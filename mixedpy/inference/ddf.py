@@ -91,6 +91,10 @@ class TTests:
     t: Floats
     pvalue: Floats
 
+    def quantile(self, level: float) -> Floats:
+        """Half width of a two-sided interval of that level, in standard errors, (r,)."""
+        return np.asarray(stats.t.ppf(0.5 + 0.5 * level, self.df), np.float64)
+
 
 @dataclass(frozen=True, slots=True)
 class FTest:

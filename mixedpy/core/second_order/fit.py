@@ -76,8 +76,7 @@ def fit_blocks(design: Design, record: FitRecord, control: Control | None = None
     for i in cp.order:
         template, Lambda = design.terms[i].template, record.Lambda[i]
         own = span(template)
-        inverse = np.linalg.inv(conditioned.terms[i])
-        directions.append(inverse @ own.basis @ inverse.T)
+        directions.append(_conditioned(own.basis, conditioned.terms[i]))
         tau.append(own.coordinates(Lambda @ Lambda.T))
         jacobian, curvature = _coordinates(own, template, template.parameters(Lambda))
         jacobians.append(jacobian)
@@ -100,6 +99,14 @@ def fit_blocks(design: Design, record: FitRecord, control: Control | None = None
         n=cp.n,
         reml=record.reml,
     )
+
+
+def _conditioned(basis: Floats, T: Floats | None) -> Floats:
+    """Directions (r, m, m) of the user's columns in the conditioned ones."""
+    if T is None:
+        return basis
+    half = np.linalg.solve(T, basis)
+    return np.asarray(np.linalg.solve(T, half.transpose(0, 2, 1)), np.float64)
 
 
 def _coordinates(own: Span, template: Template, theta: Floats) -> tuple[Floats, Floats]:

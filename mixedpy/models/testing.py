@@ -1,0 +1,137 @@
+"""The part of a fit's methods that tests hypotheses; each is one line of delegation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy.typing as npt
+import pandas as pd
+
+from mixedpy.models import fixedtests
+from mixedpy.models.printed import AnovaTable
+
+if TYPE_CHECKING:
+    from mixedpy.models.lmm import LmmFit
+
+__all__ = ["Testing"]
+
+
+class Testing:
+    """Tests of fixed effects and random terms of a linear mixed model."""
+
+    __slots__ = ()
+
+    def anova(self, type: int | str = 3, ddf: str | None = "satterthwaite") -> AnovaTable:
+        """Test every term of the fixed part, as lmerTest's ``anova``.
+
+        Parameters
+        ----------
+        type : {1, 2, 3}
+            Type of the hypotheses, whatever contrasts the model was fitted with. I: each term given those before it.
+            II: each term given all that do not contain it. III: each term at equal weights of the cells.
+        ddf : {"satterthwaite", "kenward-roger", "asymptotic", None}
+            Method for the denominator degrees of freedom; None is "asymptotic".
+
+        Returns
+        -------
+        AnovaTable
+            A DataFrame with a row for each term, columns ``Sum Sq``, ``Mean Sq``, ``NumDF``, ``DenDF``, ``F value``
+            and ``Pr(>F)``, that prints as in R.
+
+        Raises
+        ------
+        DataError
+            For type III, if the table was changed after the fit.
+
+        Warns
+        -----
+        RankDeficiencyWarning
+            For type III, if cells are empty.
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> fit = mp.lmer("angle ~ recipe + temp + (1 | recipe:replicate)", mp.datasets.load("cake"))
+        >>> fit.anova()
+        Type III Analysis of Variance Table with Satterthwaite's method
+               Sum Sq Mean Sq NumDF DenDF F value Pr(>F)
+        recipe   10.3    5.15     2    42  0.2488 0.7809
+        temp   1966.7 1966.71     1   224 94.9759 <2e-16 ***
+        ---
+        Signif. codes:  0 ‘***’ 0.001 ‘**’ 0.01 ‘*’ 0.05 ‘.’ 0.1 ‘ ’ 1
+        """
+        return fixedtests.anova(_fit(self), type, ddf)
+
+    def drop1(self, scope: str | Sequence[str] | None = None, ddf: str | None = "satterthwaite") -> AnovaTable:
+        """Test the deletion of single fixed terms, as lmerTest's ``drop1``.
+
+        Parameters
+        ----------
+        scope : str or sequence of str, optional
+            Terms to drop; by default all that are part of no other term.
+        ddf : {"satterthwaite", "kenward-roger", "asymptotic", None}
+            Method for the denominator degrees of freedom.
+
+        Returns
+        -------
+        AnovaTable
+            As of :meth:`anova`.
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> fit = mp.lmer("angle ~ recipe * temp + (1 | recipe:replicate)", mp.datasets.load("cake"))
+        >>> list(fit.drop1().index)
+        ['recipe:temp']
+        """
+        return fixedtests.drop1(_fit(self), scope, ddf)
+
+    def contrast(
+        self,
+        L: npt.ArrayLike | Mapping[str, float] | str | Sequence[Any],
+        ddf: str | None = "satterthwaite",
+        *,
+        rhs: npt.ArrayLike = 0.0,
+        joint: bool = False,
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Test linear combinations of the fixed effects.
+
+        Parameters
+        ----------
+        L : array (p,) or (r, p), mapping, str, or sequence of these
+            The combinations: weights in the order of ``fixef``, or by the coefficients' names; a name alone is the
+            coefficient itself.
+        ddf : {"satterthwaite", "kenward-roger", "asymptotic", None}
+            Method for the degrees of freedom; None is "asymptotic", for Wald z and chi-square tests.
+        rhs : float or (r,) array
+            Values under the hypothesis.
+        joint : bool
+            Whether to test all rows together, by an F test, rather than each on its own.
+        level : float
+            Of the confidence intervals of single tests.
+
+        Returns
+        -------
+        DataFrame
+            A row for each combination with its t test and confidence interval; or the F table of the joint test.
+
+        Raises
+        ------
+        DataError
+            If a row has the wrong length or names an unknown coefficient.
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> fit = mp.lmer("Reaction ~ Days + (Days | Subject)", mp.datasets.load("sleepstudy"))
+        >>> fit.contrast({"(Intercept)": 1, "Days": 9}, ddf="kenward-roger").round(2)
+           Estimate  Std. Error    df  t value   lower   upper  Pr(>|t|)
+        L    345.61       14.63  17.0    23.63  314.75  376.47       0.0
+        """
+        return fixedtests.contrast(_fit(self), L, rhs, ddf, joint, level)
+
+
+def _fit(methods: Testing) -> LmmFit:
+    return cast("LmmFit", methods)
