@@ -12,6 +12,7 @@ from mixedpy.errors import (
     ConvergenceWarning,
     DataError,
     FormulaError,
+    IntervalWarning,
     MixedpyError,
     MixedpyWarning,
     RankDeficiencyWarning,
@@ -23,6 +24,7 @@ from mixedpy.models.lmer import lmer
 from mixedpy.models.lmm import LmmFit
 from mixedpy.models.manyfits import ManyFits
 from mixedpy.models.prepared import Prepared, prepare
+from mixedpy.models.profile import Profile
 
 __version__ = "0.1.0.dev0"
 
@@ -32,11 +34,13 @@ __all__ = [
     "ConvergenceWarning",
     "DataError",
     "FormulaError",
+    "IntervalWarning",
     "LmmFit",
     "ManyFits",
     "MixedpyError",
     "MixedpyWarning",
     "Prepared",
+    "Profile",
     "RankDeficiencyWarning",
     "SingularFitWarning",
     "SparseFallbackWarning",

@@ -47,3 +47,11 @@ CONDVAR_RTOL = 2e-3
 
 # t values inherit the errors of estimate and standard error.
 T_ATOL = 1e-3
+
+# Limits of intervals, in units of the interval's width. lme4 reads its limits off a spline through some ten points on
+# either side.
+CONFINT_WIDTH = 2e-3
+WALD_WIDTH = 1e-4
+
+# zeta at a given value of the parameter: the root of a difference of two deviances, each good to about 1e-7 in lme4.
+ZETA_ATOL = 2e-3

@@ -1,15 +1,125 @@
-"""Names of the covariance parameters, and starting values by position."""
+"""Names of the parameters, their values, and starting values by position."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.covariance import Diagonal
 from mixedpy.design import Schema
 from mixedpy.errors import DataError
 
-__all__ = ["start_values", "theta_names"]
+__all__ = [
+    "Parameter",
+    "choose_parameters",
+    "parameter_list",
+    "parameter_values",
+    "start_values",
+    "theta_names",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter as intervals show them.
+
+    Attributes
+    ----------
+    name : str
+        ``.sig01``, ``.sig02``, ... for standard deviations and correlations of the random effects, ``.sigma``, or the
+        name of the fixed effect.
+    kind : {"sd", "cor", "sigma", "fixed"}
+        What it is.
+    term : int
+        Random term, for "sd" and "cor".
+    a, b : int
+        Effects of the term, a >= b; position of the fixed effect in a.
+    """
+
+    name: str
+    kind: Literal["sd", "cor", "sigma", "fixed"]
+    term: int = -1
+    a: int = -1
+    b: int = -1
+
+
+def parameter_list(design: Design, schema: Schema) -> list[Parameter]:
+    """List the parameters as lme4's ``confint`` orders them.
+
+    Standard deviations and correlations of every term column by column of the lower triangle, the residual standard
+    deviation, the fixed effects.
+    """
+    out: list[Parameter] = []
+    for i, term in enumerate(design.terms):
+        for b in range(term.m):
+            for a in range(b, term.m):
+                if a == b or not isinstance(term.template, Diagonal):
+                    name = f".sig{len(out) + 1:02d}"
+                    out.append(Parameter(name, "sd" if a == b else "cor", i, a, b))
+    fixed = [Parameter(name, "fixed", a=j) for j, name in enumerate(schema.fixed_names)]
+    return [*out, Parameter(".sigma", "sigma"), *fixed]
+
+
+def parameter_values(parameters: Sequence[Parameter], roots: Sequence[Floats], sigma: float, beta: Floats) -> Floats:
+    """Values of parameters, (k,).
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+        Which ones.
+    roots : sequence of (m, m) arrays
+        Square roots of the terms' covariances on the absolute scale.
+    sigma : float
+        Residual standard deviation.
+    beta : (p,) array
+        Fixed effects.
+    """
+    out = np.empty(len(parameters))
+    for k, one in enumerate(parameters):
+        if one.kind == "sigma":
+            out[k] = sigma
+        elif one.kind == "fixed":
+            out[k] = beta[one.a]
+        else:
+            left, right = roots[one.term][one.a], roots[one.term][one.b]
+            size = float(np.linalg.norm(left) * np.linalg.norm(right))
+            if one.kind == "sd":
+                out[k] = float(np.linalg.norm(left))
+            else:
+                out[k] = float(np.clip(left @ right / size, -1.0, 1.0)) if size > 0 else np.nan
+    return out
+
+
+def choose_parameters(every: Sequence[Parameter], parm: str | int | Sequence[str | int] | None) -> list[Parameter]:
+    """Select parameters by name, position, or the groups ``"theta_"`` and ``"beta_"``; None selects all.
+
+    Raises
+    ------
+    DataError
+        If a name is unknown or a position out of range.
+    """
+    if parm is None:
+        return list(every)
+    names = [one.name for one in every]
+    chosen: list[Parameter] = []
+    for wanted in [parm] if isinstance(parm, str | int) else parm:
+        if wanted in ("theta_", "beta_"):
+            chosen += [one for one in every if (one.kind == "fixed") == (wanted == "beta_")]
+        elif isinstance(wanted, str) and wanted in names:
+            chosen.append(every[names.index(wanted)])
+        elif isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < len(every):
+            chosen.append(every[wanted])
+        else:
+            raise DataError(
+                f"parm={wanted!r} is not a parameter of the model; use names among {', '.join(names)}, positions from "
+                f"0 to {len(every) - 1}, 'theta_' or 'beta_'"
+            )
+    return list(dict.fromkeys(chosen))
 
 
 def theta_names(design: Design, schema: Schema) -> list[str]:

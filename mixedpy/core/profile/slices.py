@@ -6,8 +6,9 @@ rows in an order that puts the parameter into one place:
     sd of effect a          a first, L[a, 0] = x
     correlation of a and b  b, then a: L[b, 0] = s1, (L[a, 0], L[a, 1]) = s2 (x, sqrt(1 - x^2))
 
-A product s1 s2 < 0 would be the correlation -x; the optimum under the constraint then lies where one of the two
-standard deviations is zero and the correlation means nothing.
+Where one of the two standard deviations is zero the correlation means nothing, so that such a covariance satisfies
+every constraint: the profile of a correlation never rises above that plateau. A product s1 s2 < 0 would be the
+correlation -x; the optimum under the constraint then lies on the plateau as well.
 """
 
 from __future__ import annotations
@@ -135,13 +136,29 @@ class SdSlice:
 
 @dataclass(frozen=True, slots=True)
 class CorrelationSlice:
-    """The correlation of effects a and b of an unstructured term held."""
+    """The correlation of effects a and b of an unstructured term held.
+
+    Attributes
+    ----------
+    plateau : Point
+        The best fit in which one of the two standard deviations is zero; see :meth:`of_effects`.
+    """
 
     engine: Engine
     control: Control
     term: int
     a: int
     b: int
+    plateau: Point
+
+    @classmethod
+    def of_effects(
+        cls, engine: Engine, control: Control, term: int, a: int, b: int, estimate: Point
+    ) -> CorrelationSlice:
+        """Find the plateau from the unconstrained minimum."""
+        ends = (SdSlice(engine, control, term, c).solve(0.0, estimate) for c in (a, b))
+        plateau = min(ends, key=lambda point: point.deviance if point.converged else np.inf)
+        return cls(engine, control, term, a, b, plateau)
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -182,10 +199,10 @@ class CorrelationSlice:
             np.array(phi),
         )
         T = found.roots[self.term] @ found.roots[self.term].T
-        if T[a, b] * x >= 0.0:
-            return found
-        ends = (SdSlice(self.engine, self.control, self.term, c).solve(0.0, warm) for c in (a, b))
-        return min(ends, key=lambda point: point.deviance)
+        feasible = T[a, b] * x >= 0.0
+        if self.plateau.converged and not (feasible and found.deviance < self.plateau.deviance):
+            return self.plateau
+        return found if feasible else failed(found)
 
 
 class FixedSlice:

@@ -18,6 +18,9 @@ _STEP = 0.5
 _MOST_POINTS = 60
 """Points on one branch after which the profile counts as unbounded."""
 
+_MOST_HALVINGS = 8
+"""Times that a step is halved because the fit at its end failed."""
+
 _LOWER = 1e-6
 """A deviance this far below that of the fit is another, better optimum, in units of the deviance."""
 
@@ -108,12 +111,16 @@ def walk(slice_: Slice, estimate: Point, sign: int, cutoff: float, first: float)
     steps = [start]
     if x0 == bound:
         return Branch(sign, tuple(steps), End.BOUND)
-    h = abs(first)
+    h, halvings = abs(first), 0
     for _ in range(_MOST_POINTS):
         last = steps[-1]
         x, at_bound = _next(last.x, sign * h, bound, closed=slice_.closed)
         found = zeta_at(slice_, x, estimate, last.point)
         problem = _problem(found, last, sign)
+        if problem is End.FAILED and halvings < _MOST_HALVINGS:
+            halvings += 1
+            h = 0.5 * abs(x - last.x)
+            continue
         if problem is not None:
             return Branch(sign, tuple(steps), problem)
         gained = sign * (found.zeta - last.zeta)
