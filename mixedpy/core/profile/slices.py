@@ -140,6 +140,8 @@ class CorrelationSlice:
 
     Attributes
     ----------
+    neutral : Point
+        A start away from the plateau.
     plateau : Point
         The best fit in which one of the two standard deviations is zero; see :meth:`of_effects`.
     """
@@ -149,16 +151,28 @@ class CorrelationSlice:
     term: int
     a: int
     b: int
+    neutral: Point
     plateau: Point
 
     @classmethod
     def of_effects(
         cls, engine: Engine, control: Control, term: int, a: int, b: int, estimate: Point
     ) -> CorrelationSlice:
-        """Find the plateau from the unconstrained minimum."""
+        """Find the plateau from the unconstrained minimum.
+
+        The neutral start has independent effects with as much information in the level's rows as in the distribution:
+        sd_a^2 = sigma^2 / mean_j (Z_j'Z_j)_aa.
+        """
         ends = (SdSlice(engine, control, term, c).solve(0.0, estimate) for c in (a, b))
         plateau = min(ends, key=lambda point: point.deviance if point.converged else np.inf)
-        return cls(engine, control, term, a, b, plateau)
+        place = engine.cross_products.order.index(term)
+        blocks = engine.cross_products.own[place].mean(2)
+        if (T := engine.conditioned.terms[term]) is not None:
+            inverse = np.linalg.inv(T)
+            blocks = inverse.T @ blocks @ inverse
+        roots = list(estimate.roots)
+        roots[term] = np.diag(estimate.sigma / np.sqrt(np.diag(blocks)))
+        return cls(engine, control, term, a, b, replace(estimate, roots=tuple(roots)), plateau)
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -175,7 +189,21 @@ class CorrelationSlice:
         return point.correlation(self.term, self.a, self.b)
 
     def solve(self, x: float, warm: Point) -> Point:
-        """Minimize over everything else."""
+        """Minimize over everything else, from the solution at hand and, where that leads to the plateau, once more."""
+        found = self._solve(x, warm)
+        if not self._better(found, x):
+            found = self._solve(x, self.neutral)
+        if self._better(found, x):
+            return found
+        return self.plateau if self.plateau.converged else failed(found)
+
+    def _better(self, found: Point, x: float) -> bool:
+        """Whether a minimum satisfies the constraint and lies below the plateau."""
+        T = found.roots[self.term] @ found.roots[self.term].T
+        below = not self.plateau.converged or found.deviance < self.plateau.deviance
+        return found.converged and bool(T[self.a, self.b] * x >= 0.0) and below
+
+    def _solve(self, x: float, warm: Point) -> Point:
         root, a, b = warm.roots[self.term], self.a, self.b
         m = len(root)
         order = [b, a, *(c for c in range(m) if c not in (a, b))]
@@ -189,7 +217,7 @@ class CorrelationSlice:
         for E, at in zip(rest, places, strict=True):
             E[at] = 1.0
         phi += [float(L[at]) for at in places]
-        found = solve_absolute(
+        return solve_absolute(
             self.engine,
             warm,
             self.control,
@@ -198,11 +226,6 @@ class CorrelationSlice:
             np.concatenate([basis, rest]),
             np.array(phi),
         )
-        T = found.roots[self.term] @ found.roots[self.term].T
-        feasible = T[a, b] * x >= 0.0
-        if self.plateau.converged and not (feasible and found.deviance < self.plateau.deviance):
-            return self.plateau
-        return found if feasible else failed(found)
 
 
 class FixedSlice:
