@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.linalg import block_diag
 
-from mixedpy.core.arrays import Design
+from mixedpy.core.arrays import Design, RandomTerm
 from mixedpy.core.covariance import Diagonal, Unstructured
 from mixedpy.core.crossproducts import cross_products
 from mixedpy.core.deviance import Deviance
+from mixedpy.core.factor.choose import choose_factor
 from mixedpy.core.factor.dense import Dense
 from mixedpy.core.second_order import expand, in_parameters, second_order, span, symmetric_basis
-from tests.core.designs import designs, parameters_of, some_theta
+from tests.core.designs import crossed, designs, parameters_of, some_theta
 
 CLOSE = 1e-9
 
@@ -49,11 +50,11 @@ def relative(found, wanted, scale=None):
     assert_allclose(np.asarray(found) / size, np.asarray(wanted) / size, rtol=0, atol=CLOSE)
 
 
-def check(design: Design, theta) -> None:
+def check(design: Design, theta, factor=None) -> None:
     cp = cross_products(design)
     Lambdas = parameters_of(design, cp).Lambdas(theta)
     directions = [symmetric_basis(m) for m in cp.m]
-    found = second_order(cp, Lambdas, directions)
+    found = second_order(cp, Lambdas, directions, factor)
     wanted = Oracle(design, Lambdas, directions)
     assert found.logdet == pytest.approx(np.linalg.slogdet(wanted.V)[1], rel=CLOSE, abs=CLOSE)
     assert found.r2 == pytest.approx(wanted.y @ wanted.P @ wanted.y, rel=CLOSE)
@@ -123,3 +124,42 @@ def test_span_of_a_template(m: int):
     assert_allclose(
         span(Diagonal(m)).basis, symmetric_basis(m)[[k for k, E in enumerate(symmetric_basis(m)) if E.trace()]]
     )
+
+
+@given(designs(nested=False).filter(crossed), st.integers(0, 2**32 - 1), st.sampled_from(["blocked", "sparse"]))
+def test_few_levels_make_sampled_traces_exact(design: Design, seed: int, kind: str):
+    cp = cross_products(design)
+    if not cp.chain:
+        factor = choose_factor(design, cp, kind)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("mixedpy.core.second_order.blocks.MOST_EXACT", 0)
+            check(design, some_theta(parameters_of(design, cp), seed), factor)
+
+
+def test_sampled_traces_of_many_levels():
+    rng = np.random.default_rng(2)
+    n = 3000
+    codes = [rng.integers(0, J, n) for J in (700, 400, 20)]
+    ones = Unstructured(1)
+    terms = (
+        RandomTerm(codes[0], 700, (0,), ones),
+        RandomTerm(codes[1], 400, (0, 1), Unstructured(2)),
+        RandomTerm(codes[2], 20, (0,), ones),
+    )
+    design = Design(y=rng.normal(size=n), columns=(np.ones(n), rng.normal(size=n)), fixed=(0, 1), terms=terms)
+    cp = cross_products(design)
+    Lambdas = [np.array([[0.6]]), np.array([[0.5, 0.0], [0.2, 0.4]]), np.array([[0.3]])]
+    Lambdas = [Lambdas[i] for i in cp.order]
+    directions = [symmetric_basis(m) for m in cp.m]
+    exact = second_order(cp, Lambdas, directions)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mixedpy.core.second_order.blocks.MOST_EXACT", 0)
+        sampled = second_order(cp, Lambdas, directions, choose_factor(design, cp, "auto"))
+    few = [k for k, i in enumerate(i for i, E in enumerate(directions) for _ in E) if cp.J[i] == 20]
+    assert_allclose(sampled.trace[few], exact.trace[few], rtol=1e-9)
+    assert_allclose(sampled.trace2[few], exact.trace2[few], rtol=1e-9, atol=1e-9 * exact.trace2.max())
+    # the standard error of a trace over J levels from 40 probes is about sqrt(2 / (40 J)) of the largest of its kind
+    scale = np.sqrt(np.outer(np.diag(exact.trace2), np.diag(exact.trace2)))
+    assert np.abs((sampled.trace2 - exact.trace2) / scale).max() < 5 * np.sqrt(2 / (40 * 400))
+    assert not np.array_equal(sampled.trace2, exact.trace2)
+    assert_allclose(sampled.Q, exact.Q, rtol=1e-7, atol=1e-9 * np.abs(exact.Q).max())

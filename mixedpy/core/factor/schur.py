@@ -158,6 +158,27 @@ class Schur:
         e1 -= self._swept(self._from_rows(self.A12 @ b2))[:, 0]
         return [state.Sigma @ e1, *self.trailing.split(b2[:, 0])]
 
+    def fixed_products(self) -> list[Floats]:
+        """Z'V^-1[X y] of each term, (m, p + 1, J)."""
+        state = self._last()
+        b2 = self.trailing.multiply(state.Lambdas[1:], state.U)
+        own = state.eliminated.Y - self._swept(self._from_rows(self.A12 @ b2))
+        rest = self.trailing.split(state.R - self.storage.multiply(state.S, b2))
+        return [own, *(block.transpose(0, 2, 1).copy() for block in rest)]
+
+    def random_products(self, W: list[Floats]) -> list[Floats]:
+        """Z'V^-1Z W; W and the result are lists of one (m, c, J) array for each term."""
+        state = self._last()
+        own = np.einsum("abj,bcj->acj", state.eliminated.K, W[0])
+        w2 = np.concatenate([block.transpose(0, 2, 1).reshape(-1, block.shape[1]) for block in W[1:]])
+        t = self.A21 @ self._by_level(W[0] - apply_left(state.Sigma, own))
+        t += self.storage.multiply(state.S, w2)
+        solved = self.storage.solve(self.trailing.multiply(state.Lambdas[1:], t, transposed=True))
+        b2 = self.trailing.multiply(state.Lambdas[1:], solved)
+        rest = self.trailing.split(t - self.storage.multiply(state.S, b2))
+        own += self._swept(self._from_rows(self.A12 @ (w2 - b2)))
+        return [own, *(block.transpose(0, 2, 1).copy() for block in rest)]
+
     def conditional_covariance(self) -> list[Floats]:
         """B + B (A12 Gamma A21)_jj B for the eliminated term, blocks of Gamma for the others."""
         state = self._last()

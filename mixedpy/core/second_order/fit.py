@@ -81,7 +81,7 @@ def fit_blocks(design: Design, record: FitRecord, control: Control | None = None
         jacobian, curvature = _coordinates(own, template, template.parameters(Lambda))
         jacobians.append(jacobian)
         curvatures.append(curvature)
-    blocks = second_order(cp, engine.inward_Lambdas(record.theta), directions)
+    blocks = second_order(cp, engine.inward_Lambdas(record.theta), directions, engine.factor)
     # from the order of the cross-products to that of theta
     sizes = [design.terms[i].template.size for i in cp.order]
     starts = np.concatenate([[0], np.cumsum(sizes)])
