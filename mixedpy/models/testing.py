@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy.typing as npt
 import pandas as pd
 
+from mixedpy.inference.grid import Weights
 from mixedpy.models import fixedtests
+from mixedpy.models.emmeans import MeansTable, Scale, emmeans
 from mixedpy.models.printed import AnovaTable
 from mixedpy.models.ranova import ranova
 
@@ -170,6 +172,76 @@ class Testing:
         L    345.61       14.63  17.0    23.63  314.75  376.47       0.0
         """
         return fixedtests.contrast(_fit(self), L, rhs, ddf, joint, level)
+
+    def emmeans(
+        self,
+        specs: str | Sequence[str],
+        by: str | Sequence[str] | None = None,
+        *,
+        at: Mapping[str, Any] | None = None,
+        weights: Weights = "equal",
+        type: Scale = "link",
+        ddf: str | None = "satterthwaite",
+        level: float = 0.95,
+        adjust: str = "none",
+    ) -> MeansTable:
+        """Estimate marginal means: averages of predictions over a grid of the predictors' reference values.
+
+        Parameters
+        ----------
+        specs : str or sequence of str
+            Predictors whose levels are kept apart: ``"a"``, ``["a", "b"]``, ``"a:b"``, or ``"a | b"`` for ``a`` in
+            groups of ``b``.
+        by : str or sequence of str, optional
+            Predictors that make groups, within which means are compared.
+        at : mapping of str to values, optional
+            Values of predictors, in the place of all levels of a factor and the mean of a numeric column.
+        weights : {"equal", "proportional", "outer", "cells"}
+            Weights of the levels that are averaged over: equal; by the rows of each combination; by the rows of each
+            level; by the rows of each cell.
+        type : {"link", "response"}
+            Whether to transform means of ``log(y)``, ``sqrt(y)``, ... back to the scale of ``y``.
+        ddf : {"satterthwaite", "kenward-roger", "asymptotic", None}
+            Method for the degrees of freedom; None is "asymptotic".
+        level : float
+            Confidence level.
+        adjust : str
+            Adjustment of the intervals for the number of means in a group.
+
+        Returns
+        -------
+        MeansTable
+            A DataFrame with a row for each mean; its ``contrast``, ``pairs`` and ``confint`` go on from there. Means
+            that the data do not determine are NaN.
+
+        Raises
+        ------
+        DataError
+            If a name is no predictor, or the table was changed after the fit.
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> fit = mp.lmer("angle ~ recipe + temp + (1 | recipe:replicate)", mp.datasets.load("cake"))
+        >>> means = fit.emmeans("recipe")
+        >>> means
+         recipe emmean   SE df lower.CL upper.CL
+         A        33.1 1.74 42     29.6     36.6
+         B        31.6 1.74 42     28.1     35.1
+         C        31.6 1.74 42     28.1     35.1
+        <BLANKLINE>
+        Degrees-of-freedom method: satterthwaite
+        Confidence level used: 0.95
+        >>> means.pairs()
+         contrast estimate   SE df t.ratio p.value
+         A - B      1.4778 2.46 42   0.602  0.8200
+         A - C      1.5222 2.46 42   0.620  0.8102
+         B - C      0.0444 2.46 42   0.018  0.9998
+        <BLANKLINE>
+        Degrees-of-freedom method: satterthwaite
+        P value adjustment: tukey method for comparing a family of 3 estimates
+        """
+        return emmeans(_fit(self), specs, by, at, weights, type, ddf, level, adjust)
 
 
 def _fit(methods: Testing) -> LmmFit:
