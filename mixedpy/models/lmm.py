@@ -18,7 +18,6 @@ from mixedpy.errors import MixedpyError
 from mixedpy.inference import names, rows, selection
 from mixedpy.inference.criteria import criteria
 from mixedpy.inference.fitted import Kind, Level, fitted, residuals
-from mixedpy.inference.icc import icc
 from mixedpy.inference.predict import predict
 from mixedpy.inference.predictors import of_fit, of_table
 from mixedpy.inference.ranef import coef, ranef
@@ -26,6 +25,7 @@ from mixedpy.inference.simulate import simulate
 from mixedpy.inference.varcorr import variance_components
 from mixedpy.inference.vcov import joint_vcov, vcov
 from mixedpy.models import fitting
+from mixedpy.models.explaining import Explaining
 from mixedpy.models.intervals import IntervalMethods
 from mixedpy.models.request import KEEP, Column, Keep, NaAction, Request
 from mixedpy.models.summary import Summary, summarize
@@ -40,7 +40,7 @@ __all__ = ["LmmFit", "fit_request"]
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, repr=False, eq=False)
-class LmmFit(Testing, IntervalMethods):
+class LmmFit(Testing, IntervalMethods, Explaining):
     """A linear mixed model fitted by :func:`mixedpy.lmer`; nothing that is called on it changes it.
 
     Attributes
@@ -244,10 +244,6 @@ class LmmFit(Testing, IntervalMethods):
     def vcov(self, full: bool = False) -> pd.DataFrame:
         """Return the covariance matrix of the fixed effects; with ``full`` jointly with the random effects."""
         return joint_vcov(self.design, self.schema, self.record) if full else vcov(self.schema, self.record)
-
-    def icc(self) -> float:
-        """Return the intraclass correlation: the random effects' share of the variance beside the fixed effects."""
-        return icc(self.design, self.record)
 
     def predict(
         self,
