@@ -20,16 +20,19 @@ from mixedpy.errors import (
     SparseFallbackWarning,
 )
 from mixedpy.inference.selection import NA
+from mixedpy.models.comparison import Comparison, anova, compare
 from mixedpy.models.lmer import lmer
 from mixedpy.models.lmm import LmmFit
 from mixedpy.models.manyfits import ManyFits
 from mixedpy.models.prepared import Prepared, prepare
 from mixedpy.models.profile import Profile
+from mixedpy.models.rlrt import RlrtResult, rlrt
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "NA",
+    "Comparison",
     "Control",
     "ConvergenceWarning",
     "DataError",
@@ -42,10 +45,14 @@ __all__ = [
     "Prepared",
     "Profile",
     "RankDeficiencyWarning",
+    "RlrtResult",
     "SingularFitWarning",
     "SparseFallbackWarning",
     "__version__",
+    "anova",
+    "compare",
     "datasets",
     "lmer",
     "prepare",
+    "rlrt",
 ]
