@@ -108,11 +108,14 @@ class FTest:
         Numerator degrees of freedom: the rank of L.
     ddf : float
         Denominator degrees of freedom.
+    scaling : float
+        What Wald's statistic was multiplied by.
     """
 
     statistic: float
     ndf: int
     ddf: float
+    scaling: float = 1.0
 
     @property
     def pvalue(self) -> float:
@@ -189,4 +192,4 @@ def f_test(inference: Inference, L: Floats, rhs: Floats | float = 0.0) -> FTest:
             "rows that follow from the others"
         )
     scaling, ddf = inference.method.f_scaling(rows, variances)
-    return FTest(scaling * float(np.sum(distance[:rank] ** 2 / variances)) / rank, rank, ddf)
+    return FTest(scaling * float(np.sum(distance[:rank] ** 2 / variances)) / rank, rank, ddf, scaling)

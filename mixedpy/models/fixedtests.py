@@ -74,7 +74,9 @@ def _table(fit: LmmFit, inference: Inference, found: Hypotheses, heading: Sequen
 def _columns(fit: LmmFit, tests: Sequence[FTest]) -> dict[str, Floats]:
     F = np.array([test.statistic for test in tests], float)
     ndf = np.array([test.ndf if test.ndf else np.nan for test in tests], float)
-    mean = fit.sigma**2 * F
+    mean = (
+        fit.sigma**2 * F / np.array([test.scaling for test in tests], float)
+    )  # of Wald's statistic, as lmerTest has it
     return {
         "Sum Sq": mean * ndf,
         "Mean Sq": mean,

@@ -1,4 +1,4 @@
-"""The second-order blocks of a fitted model, and the way from its covariance parameters to theirs."""
+"""The second-order blocks of a fitted model, all in conditioned columns, where slopes on years keep their digits."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ class FitBlocks:
     Attributes
     ----------
     blocks : SecondOrder
-        In conditioned columns of X and y; the covariances' coordinates tau are those of the user's columns.
+        In conditioned columns of X, Z and y, terms in the order of the cross-products.
     T : (p, p) array
         beta = T beta' (+ a shift of the intercept) for beta' in the conditioned columns: L beta is L T beta'.
     tau : (g,) array
         Relative covariances in the coordinates of the blocks: V = I + sum_r tau_r G_r.
     jacobian : (g, k) array
-        d tau / d theta, terms of theta in the order of ``Design.terms``.
+        d tau / d theta, theta those of the conditioned columns. What does not depend on the coordinates of the
+        covariances, such as degrees of freedom, is that of the user's columns.
     expansion : Expansion
         Derivatives of the deviance, or REML criterion, in (theta, sigma).
     sigma : float
@@ -71,42 +72,28 @@ def fit_blocks(design: Design, record: FitRecord, control: Control | None = None
         Settings of the factorization.
     """
     engine = prepare(design, control)
-    cp, conditioned = engine.cross_products, engine.conditioned
-    directions, tau, jacobians, curvatures = [], [], [], []
-    for i in cp.order:
-        template, Lambda = design.terms[i].template, record.Lambda[i]
-        own = span(template)
-        directions.append(_conditioned(own.basis, conditioned.terms[i]))
-        tau.append(own.coordinates(Lambda @ Lambda.T))
-        jacobian, curvature = _coordinates(own, template, template.parameters(Lambda))
-        jacobians.append(jacobian)
-        curvatures.append(curvature)
-    blocks = second_order(cp, engine.inward_Lambdas(record.theta), directions, engine.factor)
-    # from the order of the cross-products to that of theta
-    sizes = [design.terms[i].template.size for i in cp.order]
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    position = np.concatenate([np.arange(starts[j], starts[j + 1]) for j in np.argsort(cp.order)])
-    jacobian = block_diag(*jacobians)[:, position]
-    curvature = _block_diagonal(curvatures)[:, position][:, :, position]
+    cp, parameters = engine.cross_products, engine.parameters
+    theta = engine.inward(record.theta)
+    Lambdas = parameters.Lambdas(theta)
+    spans = [span(template) for template in parameters.templates]
+    found = [
+        _coordinates(own, template, theta[share])
+        for own, template, share in zip(spans, parameters.templates, parameters.slices, strict=True)
+    ]
+    blocks = second_order(cp, Lambdas, [own.basis for own in spans], engine.factor)
+    jacobian = block_diag(*(first for first, _ in found))
+    curvature = _block_diagonal([second for _, second in found])
     expansion = expand(blocks, cp.n, record.sigma, reml=record.reml)
     return FitBlocks(
         blocks=blocks,
-        T=conditioned.T,
-        tau=np.concatenate(tau),
+        T=engine.conditioned.T,
+        tau=np.concatenate([own.coordinates(L @ L.T) for own, L in zip(spans, Lambdas, strict=True)]),
         jacobian=jacobian,
         expansion=in_parameters(expansion, jacobian, curvature),
         sigma=record.sigma,
         n=cp.n,
         reml=record.reml,
     )
-
-
-def _conditioned(basis: Floats, T: Floats | None) -> Floats:
-    """Directions (r, m, m) of the user's columns in the conditioned ones."""
-    if T is None:
-        return basis
-    half = np.linalg.solve(T, basis)
-    return np.asarray(np.linalg.solve(T, half.transpose(0, 2, 1)), np.float64)
 
 
 def _coordinates(own: Span, template: Template, theta: Floats) -> tuple[Floats, Floats]:
