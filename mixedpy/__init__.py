@@ -20,6 +20,7 @@ from mixedpy.errors import (
     SparseFallbackWarning,
 )
 from mixedpy.inference.selection import NA
+from mixedpy.models.bootstrap import Bootstrap
 from mixedpy.models.comparison import Comparison, anova, compare
 from mixedpy.models.lmer import lmer
 from mixedpy.models.lmm import LmmFit
@@ -32,6 +33,7 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "NA",
+    "Bootstrap",
     "Comparison",
     "Control",
     "ConvergenceWarning",

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.covariance import Diagonal
+from mixedpy.core.parameters import Parameters
+from mixedpy.core.refit.entries import Entries, entries_are_parameters
 from mixedpy.design import Schema
 from mixedpy.errors import DataError
 
@@ -18,7 +20,9 @@ __all__ = [
     "Parameter",
     "choose_parameters",
     "parameter_list",
+    "parameter_table",
     "parameter_values",
+    "roots_of",
     "start_values",
     "theta_names",
 ]
@@ -66,33 +70,53 @@ def parameter_list(design: Design, schema: Schema) -> list[Parameter]:
 
 
 def parameter_values(parameters: Sequence[Parameter], roots: Sequence[Floats], sigma: float, beta: Floats) -> Floats:
-    """Values of parameters, (k,).
+    """Values of parameters, (k,), at one point; see :func:`parameter_table`."""
+    wide = [root[:, :, None] for root in roots]
+    return parameter_table(parameters, wide, np.array([sigma]), beta[None, :])[0]
+
+
+def parameter_table(parameters: Sequence[Parameter], roots: Sequence[Floats], sigma: Floats, beta: Floats) -> Floats:
+    """Values of k parameters at B points, (B, k).
 
     Parameters
     ----------
     parameters : sequence of Parameter
         Which ones.
-    roots : sequence of (m, m) arrays
+    roots : sequence of (m, m, B) arrays
         Square roots of the terms' covariances on the absolute scale.
-    sigma : float
-        Residual standard deviation.
-    beta : (p,) array
+    sigma : (B,) array
+        Residual standard deviations.
+    beta : (B, p) array
         Fixed effects.
     """
-    out = np.empty(len(parameters))
+    out = np.empty((len(sigma), len(parameters)))
     for k, one in enumerate(parameters):
         if one.kind == "sigma":
-            out[k] = sigma
+            out[:, k] = sigma
         elif one.kind == "fixed":
-            out[k] = beta[one.a]
+            out[:, k] = beta[:, one.a]
         else:
-            left, right = roots[one.term][one.a], roots[one.term][one.b]
-            size = float(np.linalg.norm(left) * np.linalg.norm(right))
+            left, right = roots[one.term][one.a], roots[one.term][one.b]  # (m, B)
+            size = np.sqrt((left**2).sum(0) * (right**2).sum(0))
             if one.kind == "sd":
-                out[k] = float(np.linalg.norm(left))
+                out[:, k] = np.sqrt((left**2).sum(0))
             else:
-                out[k] = float(np.clip(left @ right / size, -1.0, 1.0)) if size > 0 else np.nan
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    out[:, k] = np.clip(np.where(size > 0, (left * right).sum(0) / size, np.nan), -1.0, 1.0)
     return out
+
+
+def roots_of(design: Design, theta: Floats) -> list[Floats]:
+    """Relative covariance factors (m, m, B) of the terms at theta (B, k), in the order of ``Design.terms``."""
+    templates = [term.template for term in design.terms]
+    if entries_are_parameters(templates):
+        return Entries(templates).Lambdas(theta.T)
+    layout = Parameters(templates)
+    every = [layout.Lambdas(one) if np.isfinite(one).all() else None for one in theta]
+    return [
+        np.stack([np.full((t.m, t.m), np.nan) if Ls is None else Ls[i] for Ls in every], axis=2)
+        for i, t in enumerate(templates)
+    ]
 
 
 def choose_parameters(every: Sequence[Parameter], parm: str | int | Sequence[str | int] | None) -> list[Parameter]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixedpy.core.arrays import Floats
+from mixedpy.core.conditioning import Conditioned
 from mixedpy.core.control import Control
 from mixedpy.core.estimate import Engine, estimate_prepared
 from mixedpy.core.factor.chain import Chain
@@ -18,7 +19,7 @@ from mixedpy.core.refit.respond import respond
 from mixedpy.core.refit.responses import Responses, reduce_responses
 from mixedpy.core.refit.search import Lockstep, minimize_all
 
-__all__ = ["Refits", "refit_all", "refit_reduced"]
+__all__ = ["Refits", "in_lockstep", "outward", "refit_all", "refit_reduced"]
 
 _PATIENCE = 6
 """Steps after which unstructured terms are turned round, as for a single fit."""
@@ -102,7 +103,7 @@ def refit_all(
     """
     control = control or Control()
     responses = reduce_responses(engine.conditioned, engine.cross_products, Y, offset)
-    if _in_lockstep(engine):
+    if in_lockstep(engine):
         return _lockstep(engine, responses, reml=reml, start=start, control=control)
     return _one_by_one(engine, responses, Y, offset, reml=reml, start=start, control=control)
 
@@ -117,12 +118,13 @@ def refit_reduced(
 ) -> Refits:
     """Refit a prepared model to responses of which only the sufficient statistics are known; see ``refit_all``."""
     control = control or Control()
-    if _in_lockstep(engine):
+    if in_lockstep(engine):
         return _lockstep(engine, responses, reml=reml, start=start, control=control)
     return _one_by_one(engine, responses, None, None, reml=reml, start=start, control=control)
 
 
-def _in_lockstep(engine: Engine) -> bool:
+def in_lockstep(engine: Engine) -> bool:
+    """Whether the responses can advance together."""
     return (
         isinstance(engine.factor, Chain)
         and engine.cross_products.k == 1
@@ -208,23 +210,69 @@ def _batch(
         found = _minimize(objective, theta, control)
         theta = _on_the_boundary(objective, found, control.tol)
         state = objective.values(theta)
-    beta = conditioned.T @ state.beta
+    return outward(
+        conditioned,
+        state.Lambda,
+        state.beta,
+        np.sqrt(state.sigma2),
+        state.value,
+        state.S_inverse,
+        responses.shift,
+        converged=found.converged,
+        iterations=found.iterations,
+        reml=reml,
+    )
+
+
+def outward(
+    conditioned: Conditioned,
+    Lambda: Floats,
+    beta: Floats,
+    sigma: Floats,
+    value: Floats,
+    S_inverse: Floats,
+    shift: Floats,
+    *,
+    converged: NDArray[np.bool_],
+    iterations: NDArray[np.intp],
+    reml: bool,
+) -> Refits:
+    """Turn estimates of one term in conditioned columns, replicates last, into those in the user's columns.
+
+    Parameters
+    ----------
+    conditioned : Conditioned
+        The columns.
+    Lambda : (m, m, B) array
+        Relative covariance factors.
+    beta : (p, B) array
+        Fixed effects.
+    sigma, value, shift : (B,) array
+        Residual standard deviation, criterion less the constant of the columns, what was taken from the responses.
+    S_inverse : (p, p, B) array
+        (X'V^-1X)^-1.
+    converged, iterations : (B,) array
+        As in ``Refits``.
+    reml : bool
+        Whether the criterion is that of REML.
+    """
+    beta = conditioned.T @ beta
     if 0 in conditioned.design.fixed:
-        beta[conditioned.design.fixed.index(0)] += responses.shift
+        beta[conditioned.design.fixed.index(0)] += shift
     T, template = conditioned.terms[0], Entries([conditioned.design.terms[0].template])
-    finite = np.isfinite(state.value)
-    theirs = np.full((template.size, responses.count), np.nan)
-    L = state.Lambda[:, :, finite]
+    finite = np.isfinite(value)
+    theirs = np.full((template.size, len(value)), np.nan)
+    L = Lambda[:, :, finite]
     theirs[:, finite] = template.join([L if T is None else _rounded(np.einsum("ab,bcr->acr", T, L))])
-    vcov = np.einsum("xy,yzb,wz->bxw", conditioned.T, state.S_inverse, conditioned.T)
+    vcov = np.einsum("xy,yzb,wz->bxw", conditioned.T, S_inverse, conditioned.T)
     return Refits(
         theta=theirs.T,
         beta=np.where(finite, beta, np.nan).T,
-        sigma=np.sqrt(state.sigma2),
-        criterion=state.value + (2.0 * conditioned.log_scale if reml else 0.0),
+        sigma=np.where(finite, sigma, np.nan),
+        criterion=value + (2.0 * conditioned.log_scale if reml else 0.0),
         unscaled_vcov=np.where(finite[:, None, None], vcov, np.nan),
-        converged=found.converged & finite,
-        iterations=found.iterations,
+        converged=converged & finite,
+        iterations=iterations,
         lockstep=True,
     )
 
