@@ -1,8 +1,8 @@
 """Shift and scale badly placed columns (years, prices): an exact reparametrization, undone in the fit record.
 
 Without it a slope on x + 2000 loses most digits of the level blocks' determinants. A column is centred only where an
-intercept absorbs the shift: in X, and in every random term that holds it; elsewhere it is only scaled, and not even that
-where effects share one standard deviation.
+intercept absorbs the shift: in X, and in every random term that holds it; elsewhere it is only scaled, and not even
+that where effects share one standard deviation.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def test_bad_input_is_named(formula: str, data: pd.DataFrame, options: dict[str,
 
 @pytest.mark.parametrize("data", [None, 3, "data.csv", [1, 2], np.ones((3, 2))])
 def test_other_kinds_of_tables_are_refused(data: Any) -> None:
-    with pytest.raises(DataError, match="DataFrame or a dict"):
+    with pytest.raises(DataError, match="pyarrow Table or a dict"):
         build("y ~ x + (1 | g)", data)
 
 
