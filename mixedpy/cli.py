@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -34,6 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.simplefilter("always", MixedpyWarning)
             warnings.showwarning = _show_warning
             status: int = args.run(args)
+    except BrokenPipeError:
+        # The reader, such as `head`, has had enough; what is left must not fail again when Python closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (FormulaError, DataError, OSError) as error:
         _say("error", str(error))
         return _BAD_INPUT
@@ -67,14 +72,14 @@ def _fit(args: argparse.Namespace) -> int:
     fit = lmer(args.formula, table, reml=not args.ml, weights=args.weights, offset=args.offset)
     text = _render(fit, args.format)
     if args.out is None:
-        print(text)
+        print(text, flush=True)
     else:
         args.out.write_text(text + "\n", encoding="utf-8")
     return 0 if fit.converged else _FAILED
 
 
 def _datasets(args: argparse.Namespace) -> int:
-    print("\n".join(datasets.names()))
+    print("\n".join(datasets.names()), flush=True)
     return 0
 
 

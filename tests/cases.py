@@ -248,7 +248,9 @@ def _derived(source: pd.Series, operation: str, arguments: list[str]) -> Any:
         return pd.Categorical(source.astype(str), categories=[str(level) for level in levels])
     if operation == "log":
         return np.log(source)
-    numbers = {"codes": lambda: source.cat.codes + 1, "equals": lambda: source == arguments[0]}[operation]()
+    if operation not in ("codes", "equals"):
+        raise ValueError(f"unknown operation {operation!r} in lmm_cases.R")
+    numbers = source.cat.codes + 1 if operation == "codes" else source == arguments[0]
     return numbers.astype(float).where(source.notna())
 
 

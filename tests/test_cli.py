@@ -47,6 +47,24 @@ def test_python_m_mixedpy_is_the_same_command(capsys):
     assert ran.stdout == capsys.readouterr().out
 
 
+def test_reader_that_stops_early_is_no_error():
+    # `head` closes the pipe at once; the summary is longer than a pipe's buffer
+    code = "import mixedpy.cli as c, sys; c._render = lambda *_: 'x' * 10**6; sys.exit(c.main(sys.argv[1:]))"
+    here = Path(__file__).parents[1]
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "fit", SLOPE, SLEEPSTUDY],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=here,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
 def test_maximum_likelihood(capsys):
     assert main(["fit", SLOPE, SLEEPSTUDY, "--ml"]) == 0
     assert "fit by maximum likelihood" in capsys.readouterr().out

@@ -200,10 +200,7 @@ def _varcorr(record: VarCorrRecord, digits: int, components: Sequence[str]) -> s
 
 def _sizes(notes: Notes, *, as_double: bool) -> str:
     sizes = f"Number of obs: {notes.nobs}, groups: {parts.groups_text(notes, as_double=as_double)}"
-    if notes.n_missing_rows == 0:
-        return _paragraphs([sizes])
-    plural = "" if notes.n_missing_rows == 1 else "s"
-    return _paragraphs([sizes, f"{notes.n_missing_rows} row{plural} with missing values left out"])
+    return _paragraphs([sizes, *parts.missing_messages(notes)])
 
 
 def _coefficients(record: SummaryRecord, digits: int) -> str:

@@ -17,6 +17,7 @@ __all__ = [
     "criteria_items",
     "family_text",
     "groups_text",
+    "missing_messages",
     "optimizer_heading",
     "optimizer_messages",
     "rank_messages",
@@ -149,6 +150,20 @@ def groups_text(notes: Notes, *, as_double: bool) -> str:
     'plate, 24; sample, 6'
     """
     return "; ".join(f"{name}, {as_character(float(k)) if as_double else k}" for name, k in notes.ngroups)
+
+
+def missing_messages(notes: Notes) -> list[str]:
+    """Count the rows left out for missing values, in the words of R's ``lm``; nothing where there are none.
+
+    Examples
+    --------
+    >>> missing_messages(Notes(30, (("Batch", 6),), n_missing_rows=2))
+    ['2 observations deleted due to missingness']
+    """
+    if notes.n_missing_rows == 0:
+        return []
+    plural = "" if notes.n_missing_rows == 1 else "s"
+    return [f"{notes.n_missing_rows} observation{plural} deleted due to missingness"]
 
 
 def correlation_cells(names: Sequence[str], correlation: Floats) -> tuple[list[str], list[str], list[list[str]]]:

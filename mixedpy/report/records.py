@@ -135,7 +135,7 @@ class Notes:
     dropped : tuple of str
         Aliased columns left out of the fixed effects.
     n_missing_rows : int
-        Rows left out for missing values; R's text does not mention them, the HTML does.
+        Rows left out for missing values.
     """
 
     nobs: int

@@ -32,8 +32,9 @@ def print_text(record: PrintRecord, digits: int = 4) -> str:
 
     Notes
     -----
-    R says nothing of rows left out for missing values, nor does this text. The line on the optimizer of a singular fit
-    names lme4's optimizer, as R's does; that of a fit that did not converge names the optimizer that ran.
+    Rows left out for missing values are counted below the sizes, as by R's ``lm``; lme4 does not mention them.
+    The line on the optimizer of a singular fit names lme4's optimizer, as R's does; that of a fit that did not converge
+    names the optimizer that ran.
 
     Examples
     --------
@@ -94,8 +95,9 @@ def summary_text(record: SummaryRecord, digits: int = 4, *, correlation_note: bo
 
     Notes
     -----
-    R says nothing of rows left out for missing values, nor does this text. The line on the optimizer of a singular fit
-    names lme4's optimizer, as R's does; that of a fit that did not converge names the optimizer that ran.
+    Rows left out for missing values are counted below the sizes, as by R's ``lm``; lme4 does not mention them.
+    The line on the optimizer of a singular fit names lme4's optimizer, as R's does; that of a fit that did not converge
+    names the optimizer that ran.
 
     Examples
     --------
@@ -202,7 +204,8 @@ def _criteria_lines(criteria: Criteria, decimals: int) -> list[str]:
 
 
 def _size_lines(notes: Notes, *, as_double: bool) -> list[str]:
-    return fill_line([f"Number of obs: {notes.nobs}, groups: ", parts.groups_text(notes, as_double=as_double)])
+    lines = fill_line([f"Number of obs: {notes.nobs}, groups: ", parts.groups_text(notes, as_double=as_double)])
+    return [*lines, *(f"  ({text})" for text in parts.missing_messages(notes))]
 
 
 def _rank_lines(notes: Notes) -> list[str]:

@@ -75,9 +75,10 @@ def test_theta_of_zero_is_an_ordinary_stationary_point(design: Design, reml: boo
     oracle = objective(design, choose_factor(design, cp, "dense"), cp, reml=reml)
     assert abs(ours.value(theta) - oracle.value(theta)) < DEVIANCE_ATOL
     gradient, hessian = ours.derivatives()
-    assert np.abs(gradient).max() < 1e-4  # trailing terms are evaluated at Lambda = 1e-7
-    oracle.derivatives()
-    _close(hessian, oracle.derivatives()[1], 1e-4)
+    # trailing terms are evaluated at Lambda = 1e-7, where differences lose 14 digits against Lambda^2: enough is left
+    # for the optimizer to see the sign and size of the curvature
+    assert np.abs(gradient).max() < 1e-6 * np.abs(hessian).max()
+    _close(hessian, oracle.derivatives()[1], 2e-2)
 
 
 @given(designs(), seeds, st.sampled_from(KINDS))
@@ -149,7 +150,7 @@ def test_pairs_are_the_same_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_choice_goes_by_fill(monkeypatch: pytest.MonkeyPatch) -> None:
     """Units that share no staff keep the Schur complement sparse; mixing them at random fills it."""
     monkeypatch.setattr(choose, "_SMALLEST_SPARSE", 50)
-    monkeypatch.setattr(choose, "_SPARSE_SECONDS", 1e-12)
+    monkeypatch.setattr(choose, "_SPARSE_OVERHEAD", 0.0)
     assert choose_factor(*_hospital(mixed=False), "auto").name == "schur-sparse"
     assert choose_factor(*_hospital(mixed=True), "auto").name == "schur-dense"
 

@@ -63,10 +63,10 @@ def test_text_is_escaped():
 
 def test_missing_rows_are_counted():
     fit = FITS["missing_rows"]
-    for count, wanted in ((1, "1 row with missing values left out"), (3, "3 rows with missing values left out")):
+    for count, wanted in ((1, "1 observation deleted"), (3, "3 observations deleted")):
         record = dataclasses.replace(print_record(fit), notes=dataclasses.replace(notes(fit), n_missing_rows=count))
         assert wanted in print_html(record)
-    assert "missing values" not in print_html(print_record(fit))
+    assert "missingness" not in print_html(print_record(fit))
 
 
 def test_a_fit_that_did_not_converge_says_so():

@@ -32,8 +32,11 @@ _SPARSEST = 0.1
 _DENSE_FLOPS = 4e10
 """Floating-point operations per second of LAPACK's Cholesky factorization and inverse, one thread."""
 
-_SPARSE_SECONDS = 5e-9
+_SPARSE_SECONDS = 1.5e-9
 """Seconds per pair of entries in a column of L: simplicial factorization and selected inverse together."""
+
+_SPARSE_OVERHEAD = 1e-3
+"""Seconds that a sparse factorization costs whatever its size."""
 
 _PAIR_SECONDS = 1.3e-9
 """Seconds per stored pair of a level in the assembly of S."""
@@ -80,7 +83,7 @@ def _few_pairs(entries: CrossEntries) -> bool:
 
 def _meeting(cp: CrossProducts, entries: CrossEntries) -> tuple[Ints, Ints]:
     """Rows and columns of the lower triangle of A21 A12 that are not zero."""
-    first = entries.matrix(cp.m[0], cp.J[0])[: cp.J[0]]  # every effect of the eliminated term has the same pattern
+    first = entries.sparse(cp.m[0], cp.J[0])[: cp.J[0]]  # every effect of the eliminated term has the same pattern
     first.data = np.ones(len(first.data), np.int32)
     product = sp.tril(first.T @ first, format="coo")
     return product.row.astype(np.int64), product.col.astype(np.int64)
@@ -97,4 +100,4 @@ def _sparse_storage(cp: CrossProducts, entries: CrossEntries, rows: Ints, cols: 
 def _sparse_is_cheaper(storage: SparseStorage) -> bool:
     """Compare by fill: pairs of entries in the columns of L against the cube of the order."""
     q = float(storage.trailing.q)
-    return _SPARSE_SECONDS * storage.cholesky.flops + 1e-3 < q**3 / _DENSE_FLOPS
+    return _SPARSE_SECONDS * storage.cholesky.flops + _SPARSE_OVERHEAD < q**3 / _DENSE_FLOPS

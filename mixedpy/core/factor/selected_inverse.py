@@ -31,6 +31,8 @@ __all__ = ["SelectedInverse"]
 
 Ints = NDArray[np.integer[Any]]
 
+_LEVEL, _BLOCK, _TAIL = 0, 1, 2  # regimes
+
 # Seconds, measured on one core; they only steer the choice between the regimes.
 _PER_PAIR = 2.0e-9
 """A pair of entries of one column in the level-wise regime."""
@@ -101,8 +103,8 @@ class SelectedInverse:
         q, indptr, indices = cholesky.q, cholesky.L_indptr.astype(np.int64), cholesky.L_indices
         parent, counts = cholesky.symbolic.parent, cholesky.symbolic.counts
         self._nnz = len(indices)
-        self._tail, heavy = _plan(parent, counts)
-
+        regime = _plan(parent, counts)
+        blocks, tail, heavy = regime == _BLOCK, regime == _TAIL, regime != _LEVEL
         levels = _levels(parent, heavy)
         light = np.flatnonzero(~heavy)
         light = light[np.argsort(levels[light], kind="stable")]
@@ -110,22 +112,22 @@ class SelectedInverse:
         below = counts[light] - 1
         entries = _ranges(indptr[light] + 1, below)
 
-        # Storage of L and Z: heavy columns as L has them, diagonals of the light ones by level, what is below those.
-        at_heavy = np.flatnonzero(np.repeat(heavy, counts))
-        self._order = np.concatenate([at_heavy, indptr[light], entries])
-        self._pivots = slice(len(at_heavy), len(at_heavy) + len(light))
+        # Storage of L and Z: blocks, the tail, diagonals of the other columns by level, what is below those.
+        at_blocks = np.flatnonzero(np.repeat(blocks, counts))
+        at_tail = np.flatnonzero(np.repeat(tail, counts))
+        self._order = np.concatenate([at_blocks, at_tail, indptr[light], entries])
+        self._tail = slice(len(at_blocks), len(at_blocks) + len(at_tail))
+        self._pivots = slice(self._tail.stop, self._tail.stop + len(light))
         self._below = slice(self._pivots.stop, self._nnz)
         place = np.empty(self._nnz, np.int32)
         place[self._order] = np.arange(self._nnz)
         position = sp.csc_array((place, indices, cholesky.L_indptr), shape=(q, q))
 
         self._levels = _level_tables(position, indices[entries], below, bounds, self._pivots)
-        self._blocks = _blocks(self._tail, heavy, parent, counts, indptr, indices)
-        stored = np.cumsum(heavy * counts)
-        self._tail_storage = slice(int(stored[self._tail - 1]) if self._tail else 0, len(at_heavy))
-        t = q - self._tail
-        within = np.repeat(np.arange(t), counts[self._tail :])
-        self._tail_panel = indices[indptr[self._tail] :] - self._tail + t * within  # in a (t, t) Fortran-ordered matrix
+        self._tail_size = int(tail.sum())
+        in_tail = np.cumsum(tail) - 1  # row and column in the (t, t) tail
+        self._tail_panel = in_tail[indices[at_tail]] + self._tail_size * np.repeat(in_tail[tail], counts[tail])
+        self._blocks = _blocks(blocks, in_tail, parent, counts, indptr, indices)
 
         inverse = np.empty(q, np.int32)
         inverse[cholesky.permutation] = np.arange(q)
@@ -152,17 +154,17 @@ class SelectedInverse:
 
     def _invert_tail(self, values: Floats, Z: Floats) -> Floats:
         """Inverse of the trailing Schur complement, (t, t), symmetric where a block will read it."""
-        t = self._cholesky.q - self._tail
+        t = self._tail_size
         L = np.zeros((t, t), order="F")
         if not t:
             return L
         flat = L.reshape(-1, order="F")
-        flat[self._tail_panel] = values[self._tail_storage]
+        flat[self._tail_panel] = values[self._tail]
         root = np.sqrt(flat[:: t + 1])
         flat[:: t + 1] = 1.0
         L *= root
         inverse: Floats = lapack.dpotri(L, lower=1, overwrite_c=1)[0]
-        Z[self._tail_storage] = inverse.reshape(-1, order="F")[self._tail_panel]
+        Z[self._tail] = inverse.reshape(-1, order="F")[self._tail_panel]
         if self._blocks:
             inverse += np.tril(inverse, -1).T
         return inverse
@@ -215,13 +217,12 @@ def _lookup(position: Any, r: Ints, c: Ints) -> Ints:
     return found
 
 
-def _supernodes(parent: Ints, counts: Ints, stop: int) -> Ints:
-    """Bounds of the maximal runs of columns before ``stop`` in which every column has the pattern of the next."""
-    if not stop:
-        return np.zeros(1, np.int64)
-    j = np.arange(1, stop)
-    joins = (parent[: stop - 1] == j) & (counts[: stop - 1] == counts[1:stop] + 1)
-    return np.concatenate([[0], j[~joins], [stop]])
+def _supernodes(parent: Ints, counts: Ints, among: NDArray[np.bool_]) -> Ints:
+    """Bounds of the maximal runs of columns in which every one has the pattern of the next; runs lie in ``among``."""
+    q = len(parent)
+    j = np.arange(1, q)
+    joins = (parent[:-1] == j) & (counts[:-1] == counts[1:] + 1) & among[:-1] & among[1:]
+    return np.concatenate([[0], j[~joins], [q]])
 
 
 def _block_cost(width: Ints, size: Ints) -> Floats:
@@ -231,39 +232,44 @@ def _block_cost(width: Ints, size: Ints) -> Floats:
     return cost
 
 
-def _plan(parent: Ints, counts: Ints) -> tuple[int, NDArray[np.bool_]]:
-    """Choose the first column of the dense tail, and the columns that are not done level by level."""
-    q = len(parent)
-    bounds = _supernodes(parent, counts, q)
+def _plan(parent: Ints, counts: Ints) -> NDArray[np.int8]:
+    """Choose the regime of every column."""
+    q, up = len(parent), parent.tolist()
+    bounds = _supernodes(parent, counts, np.ones(q, bool))
     width, size = np.diff(bounds), counts[bounds[:-1]]
     squares = np.square(counts, dtype=np.float64)
-    pairs = np.add.reduceat(squares, bounds[:-1])
-    blocks = _block_cost(width, size)
-    as_block = blocks < _PER_PAIR * pairs
-    each = np.repeat(np.minimum(blocks, _PER_PAIR * pairs) / width, width)
-    # levels that stay before a tail from k on: the longest chain of level-wise columns below it
+    by_level = _PER_PAIR * np.add.reduceat(squares, bounds[:-1])
+    as_block = _block_cost(width, size) < by_level
+    each = np.repeat(np.minimum(_block_cost(width, size), by_level) / width, width)
+
+    # The tail ends the columns in the order of the work below them, and so holds all ancestors of its columns.
+    work = squares.tolist()
+    for j, p in enumerate(up):
+        if p >= 0:
+            work[p] += work[j]
+    order = np.argsort(work, kind="stable")
+    # levels that stay before a tail: the longest chain of columns done by level in what is left of the tree
     height, chain = [0] * q, (~np.repeat(as_block, width)).astype(int).tolist()
-    for j, p in enumerate(parent.tolist()):
+    for j, p in enumerate(up):
         height[j] += chain[j]
         if p >= 0 and height[p] < height[j]:
             height[p] = height[j]
-    levels = np.maximum.accumulate(np.array([0, *height]))
+    levels = np.maximum.accumulate(np.append(0, np.array(height)[order]))
     t = np.arange(q, -1, -1.0)
-    cost = np.concatenate([[0.0], np.cumsum(each)]) + _PER_LEVEL * levels
+    cost = np.append(0.0, np.cumsum(each[order])) + _PER_LEVEL * levels
     cost += (t > 0) * _PER_BLOCK + _PER_ENTRY * t * t + (2 / 3) * _PER_FLOP * t**3
-    tail = int(np.argmin(cost))
 
-    kept = counts[np.argsort(counts, kind="stable")]
-    fits = np.searchsorted(np.cumsum(np.square(kept, dtype=np.float64)), _MOST_PAIRS, side="right")
-    limit = kept[fits] if fits < q else q + 1
-    heavy = np.repeat(as_block, width) | (counts >= limit)
-    heavy[tail:] = True
-    up = parent.tolist()
-    closed = heavy.tolist()  # a block reads its parent's block, so the ancestors of a heavy column are heavy
+    # Blocks also take the columns whose pairs would be too many, and, reading their parents' blocks, all ancestors.
+    smallest = np.sort(counts)
+    fitting = int(np.searchsorted(np.cumsum(np.square(smallest, dtype=np.float64)), _MOST_PAIRS, side="right"))
+    dense = np.repeat(as_block, width) | (counts >= (smallest[fitting] if fitting < q else q + 1))
+    closed = dense.tolist()
     for j, p in enumerate(up):
         if p >= 0 and closed[j]:
             closed[p] = True
-    return tail, np.array(closed, dtype=bool)
+    regime = np.where(closed, _BLOCK, _LEVEL).astype(np.int8)
+    regime[order[int(np.argmin(cost)) :]] = _TAIL
+    return regime
 
 
 def _levels(parent: Ints, heavy: NDArray[np.bool_]) -> Ints:
@@ -306,18 +312,18 @@ def _level_tables(position: Any, rows: Ints, below: Ints, bounds: Ints, pivots: 
 
 
 def _blocks(
-    tail: int, heavy: NDArray[np.bool_], parent: Ints, counts: Ints, indptr: Ints, indices: Ints
+    chosen: NDArray[np.bool_], in_tail: Ints, parent: Ints, counts: Ints, indptr: Ints, indices: Ints
 ) -> tuple[_Block, ...]:
-    """Heavy supernodes before the tail, ancestors first."""
-    bounds = _supernodes(parent, np.where(heavy, counts, -counts), tail)
-    starts, stops = bounds[:-1], bounds[1:]
-    chosen = heavy[starts] if len(starts) else np.zeros(0, bool)
-    stored = np.concatenate([[0], np.cumsum(heavy * counts)])
+    """Supernodes of the chosen columns, ancestors first; other ancestors of theirs are at ``in_tail`` in the tail."""
+    bounds = _supernodes(parent, counts, chosen)
+    runs = chosen[bounds[:-1]]
+    starts, stops = bounds[:-1][runs], bounds[1:][runs]
+    stored = np.concatenate([[0], np.cumsum(chosen * counts)])
     number: dict[int, int] = {}
     rows_of: list[Ints] = []
     parts: list[tuple[int, int, slice, Ints, int, Ints]] = []
     children: list[int] = []
-    for a, b in zip(starts[chosen][::-1].tolist(), stops[chosen][::-1].tolist(), strict=True):
+    for a, b in zip(starts[::-1].tolist(), stops[::-1].tolist(), strict=True):
         rows = indices[indptr[a] : indptr[a + 1]]
         w, n = b - a, len(rows)
         at = np.arange(w)
@@ -326,7 +332,7 @@ def _blocks(
         if n > w:
             above = number.get(int(parent[b - 1]), -1)
             if above < 0:
-                inside = inside - tail
+                inside = in_tail[inside]
             else:
                 inside = np.searchsorted(rows_of[above], inside)
                 children[above] += 1
