@@ -100,13 +100,12 @@ def _bsplines(knots: Floats, degree: int, x: Floats, derivative: int = 0) -> Flo
 
 
 def _formulaic(function: str, x: Floats, options: Mapping[str, Any], state: dict[str, Any]) -> Floats:
-    from formulaic.transforms import cubic_spline, poly, scale  # slow to import: only where a formula needs it
+    # formulaic is slow to import: only where a formula needs it
+    from formulaic.transforms.cubic_spline import natural_cubic_spline
+    from formulaic.transforms.poly import poly
+    from formulaic.transforms.scale import scale
 
-    functions: dict[str, Callable[..., Any]] = {
-        "poly": poly.poly,
-        "scale": scale.scale,
-        "cr": cubic_spline.natural_cubic_spline,
-    }
+    functions: dict[str, Callable[..., Any]] = {"poly": poly, "scale": scale, "cr": natural_cubic_spline}
     values = functions[function](x, **options, _state=state)
     if isinstance(getattr(values, "__wrapped__", values), dict):
         return np.column_stack([np.asarray(v, dtype=np.float64) for v in values.values()])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ __all__ = [
     "Basis",
     "Codes",
     "Column",
+    "Contrast",
     "Factor",
     "Floats",
     "Numeric",
@@ -64,6 +65,25 @@ class Numeric:
         return Numeric(self.stored[rows])
 
 
+class Contrast(NamedTuple):
+    """A coding named in the formula.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``"sum"``.
+    how_many : int or None
+        Number of contrasts to keep; None for all.
+    numbered : bool
+        Whether the names of the coefficients have the positions of the levels rather than their labels, as in R where
+        the coding is given as a function.
+    """
+
+    name: str
+    how_many: int | None
+    numbered: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Factor:
     """A categorical column.
@@ -78,15 +98,15 @@ class Factor:
         Whether the levels are ordered (polynomial contrasts by default).
     logical : bool
         Whether the column is boolean: R keeps both levels, FALSE and TRUE, even if one is not used.
-    contrast : tuple of str and int or None, optional
-        Coding that the formula asks for by ``C(f, contr.sum)``, and how many of its columns.
+    contrast : Contrast, optional
+        Coding that the formula asks for by ``C(f, contr.sum)``.
     """
 
     codes: Codes
     levels: tuple[str, ...]
     ordered: bool = False
     logical: bool = False
-    contrast: tuple[str, int | None] | None = None
+    contrast: Contrast | None = None
 
     def missing(self) -> NDArray[np.bool_] | None:
         """Mark the missing rows; None if there is none."""

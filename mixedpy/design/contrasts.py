@@ -118,16 +118,18 @@ def coding_of(name: str, factor: Factor, spec: Any = None) -> Coding:
     if len(factor.levels) < 2:
         only = f"only the level {factor.levels[0]!r}" if factor.levels else "no level"
         raise DataError(f"the factor `{name}` has {only} in the rows used, so it has no effect; leave it out")
-    many = None
+    many, labels = None, factor.levels
     if spec is None and factor.contrast is not None:
-        spec, many = factor.contrast
+        spec, many = factor.contrast.name, factor.contrast.how_many
+        if factor.contrast.numbered:
+            labels = tuple(str(k + 1) for k in range(len(labels)))
     if spec is None:
         spec = "poly" if factor.ordered else "treatment"
     if isinstance(spec, str):
         build = CODINGS.get(spec.removeprefix("contr."))
         if build is None:
             raise DataError(f"contrasts of `{name}`: {spec!r} is unknown; use one of {', '.join(CODINGS)} or a matrix")
-        coding = build(factor.levels)
+        coding = build(labels)
         return coding if many is None else _first(name, coding, many)
     return _custom(name, len(factor.levels), spec)
 

@@ -13,6 +13,7 @@ from mixedpy.design.bases import BASES, BasisError, BasisState, Option, fit_basi
 from mixedpy.design.columns import (
     Basis,
     Column,
+    Contrast,
     Factor,
     Floats,
     Numeric,
@@ -190,7 +191,7 @@ class Evaluator:
                 many = self._option(given, "how.many")
                 if many is not None and (not isinstance(many, float) or many != int(many)):
                     raise self._error("`how.many` must be a whole number", given["how.many"])
-                return replace(factors[0], contrast=(_contrast(given), None if many is None else int(many)))
+                return replace(factors[0], contrast=_contrast(given, None if many is None else int(many)))
             case "interaction":
                 crossing = factors[0]
                 for factor in factors[1:]:
@@ -316,12 +317,14 @@ class _Indicators:
         return (x[:, None] == np.arange(len(self.levels))).astype(np.float64)
 
 
-def _contrast(given: Mapping[str, Node]) -> str:
+def _contrast(given: Mapping[str, Node], how_many: int | None) -> Contrast | None:
+    """The coding of ``C()``: a function such as contr.sum, its short name such as sum, or its name as a text."""
     node = given.get("contr")
     if node is None:
-        return "treatment"
+        return None
     name = node.name if isinstance(node, Name) else node.value if isinstance(node, String) else ""
-    return name.removeprefix("contr.")
+    plain = name.removeprefix("contr.")
+    return Contrast(plain, how_many, numbered=isinstance(node, Name) and plain != name)
 
 
 def _texts(value: Option | None) -> list[str]:

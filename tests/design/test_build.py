@@ -311,7 +311,7 @@ def test_contrasts_and_the_constant_are_independent(name: str, n_levels: int) ->
     assert coding.matrix.shape == (n_levels, n_levels - 1)
     assert len(set(coding.endings)) == n_levels - 1
     assert np.linalg.matrix_rank(np.column_stack([np.ones(n_levels), coding.matrix])) == n_levels
-    if name != "treatment":
+    if name not in ("treatment", "SAS"):
         np.testing.assert_allclose(coding.matrix.sum(axis=0), 0, atol=1e-12)
     if name == "poly":
         np.testing.assert_allclose(coding.matrix.T @ coding.matrix, np.eye(n_levels - 1), atol=1e-12)
