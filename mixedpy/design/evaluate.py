@@ -191,7 +191,7 @@ class Evaluator:
                 many = self._option(given, "how.many")
                 if many is not None and (not isinstance(many, float) or many != int(many)):
                     raise self._error("`how.many` must be a whole number", given["how.many"])
-                return replace(factors[0], contrast=_contrast(given, None if many is None else int(many)))
+                return replace(factors[0], contrast=_contrast(given, factors[0], None if many is None else int(many)))
             case "interaction":
                 crossing = factors[0]
                 for factor in factors[1:]:
@@ -317,11 +317,11 @@ class _Indicators:
         return (x[:, None] == np.arange(len(self.levels))).astype(np.float64)
 
 
-def _contrast(given: Mapping[str, Node], how_many: int | None) -> Contrast | None:
+def _contrast(given: Mapping[str, Node], factor: Factor, how_many: int | None) -> Contrast:
     """The coding of ``C()``: a function such as contr.sum, its short name such as sum, or its name as a text."""
     node = given.get("contr")
     if node is None:
-        return None
+        return Contrast("poly" if factor.ordered else "treatment", how_many, numbered=False)
     name = node.name if isinstance(node, Name) else node.value if isinstance(node, String) else ""
     plain = name.removeprefix("contr.")
     return Contrast(plain, how_many, numbered=isinstance(node, Name) and plain != name)

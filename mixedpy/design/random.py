@@ -173,7 +173,8 @@ def build_random(
         bar, factor = bars[k], factors[k]
         encoding = encode(bar.effects, values)
         positions = pool.positions(encoding, values)
-        _check_effects(name, len(factor.levels), encoding.names, n)
+        if structure not in ("cs", "ar1"):  # a correlation tells their variances from the residual variance
+            _check_effects(name, len(factor.levels), encoding.names, n)
         template = template_of(structure, hom, len(positions))
         terms.append(RandomTerm(factor.codes, len(factor.levels), positions, template))
         schemas.append(TermSchema(bar.name, name, encoding.names, factor.levels, structure, hom, bar.group, encoding))

@@ -75,7 +75,7 @@ def test_offset(case: dict[str, Any]) -> None:
     if case["offset"] is None:
         assert design.offset is None
     else:
-        np.testing.assert_allclose(design.offset, case["offset"], rtol=1e-15)
+        np.testing.assert_allclose(design.offset, case["offset"], rtol=1e-14)
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
