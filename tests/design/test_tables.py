@@ -175,7 +175,7 @@ def test_mistakes_in_any_table() -> None:
     for table in (pl.DataFrame(data), pa.table(data), pd.DataFrame(data)):
         with pytest.raises(DataError, match=r"no column `X`; did you mean `x`\?"):
             build("y ~ X + (1 | g)", table)
-    with pytest.raises(DataError, match="LazyFrame.*collect"):
+    with pytest.raises(DataError, match=r"LazyFrame.*collect"):
         build(FORMULA, pl.DataFrame(data).lazy())
     empty = {**data, "x": [None] * N}
     for table in (pl.DataFrame(empty), pa.table(empty), pd.DataFrame(empty), in_nullable(empty)):
