@@ -402,7 +402,8 @@ def _number(node: Node, value: _Value) -> float | Floats | NDArray[Any]:
         if value.logical:
             return value.codes.astype(np.float64)
         raise DataError(
-            f"`{deparse(node)}` is not numeric, but the formula computes with it; convert the column to numbers"
+            f"`{deparse(node)}` is not numeric but a factor with {len(value.levels)} levels; the formula computes with "
+            "it, so convert the column to numbers"
         )
     if isinstance(value, Basis):
         if value.values.shape[1] > 1:

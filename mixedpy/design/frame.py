@@ -223,12 +223,15 @@ def _complete_rows(
     for name, count in missing.items():
         if count == n_total:
             raise DataError(f"column `{name}` is missing in all {n_total} rows; give it values or leave it out")
-    counted = ", ".join(f"`{name}` in {count}" for name, count in missing.items())
+    first = {name: int(mask.argmax()) for name, mask in masks.items()}
+    counted = ", ".join(
+        f"`{name}` in {count} of {n_total} rows, first in row {first[name]}" for name, count in missing.items()
+    )
     if na_action == "raise":
-        raise DataError(f"values are missing: {counted} of {n_total} rows; fill them, or use na_action='drop'")
+        raise DataError(f"values are missing: {counted} (counting from 0); fill them, or use na_action='drop'")
     rows = np.flatnonzero(~np.logical_or.reduce(list(masks.values())))
     if len(rows) == 0:
-        raise DataError(f"no row is complete; values are missing: {counted} of {n_total} rows")
+        raise DataError(f"no row is complete; values are missing: {counted} (counting from 0)")
     return rows, missing
 
 

@@ -141,5 +141,9 @@ def _unknown(call: Call, functions: Collection[str]) -> str:
         return "c() can only give the values of an option, such as knots = c(1, 2)"
     known = [*FUNCTIONS, *functions]
     near = difflib.get_close_matches(call.function, known, n=1)
-    hint = f"did you mean {near[0]}()?" if near else f"known are {', '.join(known)} and offset"
-    return f"the function {call.function}() is not known; {hint}; others are added by functions={{name: function}}"
+    if near:
+        return f"the function {call.function}() is not known; did you mean {near[0]}()?"
+    return (
+        f"the function {call.function}() is not known; known are {', '.join(known)} and offset; "
+        "others are added by functions={name: function}"
+    )
