@@ -14,7 +14,16 @@ from mixedpy.core.rank import independent_columns
 from mixedpy.design.columns import Basis, Column, Factor, Floats, Numeric, as_numbers
 from mixedpy.design.encode import ColumnPool, encode
 from mixedpy.design.evaluate import CONSTANTS, Evaluator, UserFunction
-from mixedpy.design.frame import Frame, NaAction, Table, check_finite, open_table, read_frame, suggestion
+from mixedpy.design.frame import (
+    Frame,
+    NaAction,
+    Table,
+    check_finite,
+    check_levels_known,
+    open_table,
+    read_frame,
+    suggestion,
+)
 from mixedpy.design.random import build_random
 from mixedpy.design.schema import Schema
 from mixedpy.errors import DataError, FormulaError, RankDeficiencyWarning
@@ -131,7 +140,7 @@ def build(
     fixed = pool.positions(encoding, values)
     kept = independent_columns([pool.arrays[k] for k in fixed]).tolist()
     dropped = tuple(encoding.names[k] for k in sorted(set(range(len(fixed))) - set(kept)))
-    random = build_random(formula.bars, evaluator, values, pool, frame.n, covariances)
+    random = build_random(formula.bars, evaluator, values, pool, frame, covariances)
     if len(kept) >= frame.n:
         raise DataError(f"{frame.n} rows cannot determine {len(kept)} fixed effects; use fewer terms or more data")
     if dropped:
@@ -264,6 +273,8 @@ def _values(formula: Formula, terms: Terms, frame: Frame, evaluator: Evaluator) 
                 check_finite(name, column.values, frame)
             elif isinstance(column, Basis):
                 check_finite(name, column.values.sum(axis=1), frame)
+            elif isinstance(column, Factor):
+                check_levels_known(name, column, frame)
     return values
 
 

@@ -240,7 +240,7 @@ class Evaluator:
 
     def _basis(self, node: Call, given: Mapping[str, Node]) -> Basis:
         text = deparse(node)
-        values = np.atleast_1d(np.asarray(_number(given["x"], self._value(given["x"])), dtype=np.float64))
+        values = _column_of_numbers(given["x"], self._value(given["x"]))
         if self.learning and text not in self.states:
             options = {name: self._constant(option) for name, option in given.items() if name != "x"}
             seen = values if self.whole is None else self._over_all_rows(given["x"])
@@ -260,7 +260,7 @@ class Evaluator:
     def _over_all_rows(self, node: Node) -> Floats:
         assert self.whole is not None
         every = Evaluator(self.whole, source=self.source, functions=self.functions)
-        return np.atleast_1d(np.asarray(_number(node, every._value(node)), dtype=np.float64))
+        return _column_of_numbers(node, every._value(node))
 
     def _user(self, node: Call) -> _Value:
         """Call a function of the user with numbers, and factors as arrays of labels."""
@@ -340,6 +340,13 @@ def _endings(labels: Sequence[str]) -> tuple[str, ...]:
     return ("",) if len(labels) == 1 else tuple(labels)
 
 
+def _column_of_numbers(node: Node, value: _Value) -> Floats:
+    numbers = _number(node, value)
+    if not isinstance(numbers, np.ndarray) or numbers.ndim == 0:
+        raise DataError(f"`{deparse(node)}` is a constant; a term needs a column")
+    return np.asarray(numbers, dtype=np.float64)
+
+
 def _plain(value: _Value) -> Any:
     match value:
         case Factor():
@@ -413,6 +420,6 @@ def _number(node: Node, value: _Value) -> float | Floats | NDArray[Any]:
         return np.ascontiguousarray(value.values[:, 0])
     if isinstance(value, str):
         raise DataError(f"{deparse(node)} is a text, but the formula computes with it")
-    if isinstance(value, np.ndarray) and value.dtype == np.bool_:
-        return value.astype(np.float64)
-    return value
+    if isinstance(value, np.ndarray):
+        return value.astype(np.float64) if value.dtype == np.bool_ else value
+    return float(value)  # a constant; TRUE counts as one

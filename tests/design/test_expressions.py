@@ -209,6 +209,14 @@ def test_data_that_do_not_suit_are_named() -> None:
     ):
         with pytest.raises(DataError, match=message):
             build(f"y ~ {expression} + (1 | g)", DATA)
+    with pytest.raises(DataError, match=r"`factor\(log\(z\)\)` has no level in \d+ of 48 rows, first in row \d+"):
+        build("y ~ x + (1 | factor(log(z)))", DATA)
+    with pytest.raises(DataError, match=r"`ordered\(log\(z\)\)` has no level in \d+ of 48 rows"):
+        build("y ~ ordered(log(z)) + (1 | g)", DATA)
+    with pytest.raises(DataError, match=r"`2.5` is a constant; a term needs a column"):
+        build("y ~ center(2.5) + (1 | g)", DATA)
+    with pytest.raises(FormulaError, match="1 of the values are infinite"):
+        build("y ~ ns(log(x)) + (1 | g)", DATA.assign(x=np.where(np.arange(N) == 3, 0.0, X)))
     with pytest.raises(DataError, match=r"`poly\(log\(z\), 2\)` is not a number in \d+ of 48 rows, first in row \d+"):
         build("y ~ poly(log(z), 2) + (1 | g)", DATA)
 
