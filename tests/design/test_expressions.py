@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import mixedpy as mp
 from mixedpy.design import build, fixed_columns, random_columns
-from mixedpy.errors import DataError, FormulaError
+from mixedpy.errors import DataError, FormulaError, MixedpyError
+from mixedpy.formula.functions import FUNCTIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore::mixedpy.errors.SingularFitWarning")
 
@@ -224,3 +227,46 @@ def test_data_that_do_not_suit_are_named() -> None:
 def test_a_column_that_has_the_name_of_an_option_is_not_read() -> None:
     built = build("y ~ C(f, contr.sum) + (1 | g)", {**DATA.to_dict("list"), "f": DATA["f"], "contr.sum": None})
     assert built.schema.fixed_names == ("(Intercept)", "C(f, contr.sum)1", "C(f, contr.sum)2")
+
+
+LEAVES = st.sampled_from(["x", "z", "l", "f", "g", "won", "1", "0", "2.5", '"a"', "TRUE", "pi"])
+OPTIONS = [
+    "df = 3",
+    "2",
+    "degree = 2",
+    "knots = c(2, 3)",
+    "raw = TRUE",
+    "intercept = TRUE",
+    "contr.sum",
+    '"b"',
+    "c()",
+    "x",
+]
+OPTIONS += ["how.many = 1", 'ref = "b"', "scale = FALSE", "center = 2", "Boundary.knots = c(0, 5)", "base = 2"]
+OPERATORS = ["+", "-", "*", "/", ":", "^", "%in%", "==", ">", "&", "|", "%%", "%/%"]
+
+
+def _grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    call = st.tuples(st.sampled_from(sorted(FUNCTIONS)), inner, st.lists(st.sampled_from(OPTIONS), max_size=2))
+    return st.one_of(
+        st.tuples(inner, st.sampled_from(OPERATORS), inner).map(" ".join),
+        st.tuples(st.sampled_from(["!", "-"]), inner).map("".join),
+        inner.map("({})".format),
+        call.map(lambda parts: f"{parts[0]}({', '.join([parts[1], *parts[2]])})"),
+    )
+
+
+EXPRESSIONS = st.recursive(LEAVES, _grown, max_leaves=4)
+GROUPS = st.sampled_from(["g", "h", "f", "g/h", "f*h", "interaction(f, h)", "factor(won)"])
+
+
+@pytest.mark.filterwarnings("ignore::mixedpy.errors.RankDeficiencyWarning")
+@given(EXPRESSIONS, EXPRESSIONS, GROUPS, st.sampled_from(["", "us", "diag", "cs", "ar1"]))
+@settings(max_examples=300)
+def test_any_formula_is_built_or_refused(fixed: str, effects: str, group: str, structure: str) -> None:
+    try:
+        built = build(f"y ~ {fixed} + {structure}({effects} | {group})", DATA)
+    except MixedpyError:
+        return
+    again = fixed_columns(built.schema, DATA.iloc[built.schema.rows])
+    np.testing.assert_allclose(again, built.design.X, rtol=1e-9, atol=1e-9)
