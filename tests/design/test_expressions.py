@@ -224,6 +224,13 @@ def test_data_that_do_not_suit_are_named() -> None:
         build("y ~ poly(log(z), 2) + (1 | g)", DATA)
 
 
+def test_texts_among_numbers_are_counted() -> None:
+    mixed = DATA["x"].astype(object)
+    mixed.iloc[[4, 7]] = ["n/a", "?"]
+    with pytest.raises(DataError, match=r"column `x` .* 2 of 48 values are none, first 'n/a' in row 4"):
+        build("y ~ x + (1 | g)", DATA.assign(x=mixed))
+
+
 def test_a_column_that_has_the_name_of_an_option_is_not_read() -> None:
     built = build("y ~ C(f, contr.sum) + (1 | g)", {**DATA.to_dict("list"), "f": DATA["f"], "contr.sum": None})
     assert built.schema.fixed_names == ("(Intercept)", "C(f, contr.sum)1", "C(f, contr.sum)2")

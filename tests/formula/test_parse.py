@@ -133,6 +133,7 @@ MISTAKES = [
     ("y ~ x + (1 | TRUE)", "TRUE", "grouping factor"),
     ("y ~ poly(x, degree = k) + (1 | g)", "k", "constant"),
     ("y ~ poly(x, grade = 2) + (1 | g)", "2", "grade"),
+    ("y ~ poly(x, degre = 2) + (1 | g)", "2", "did you mean `degree`?"),
     ("y ~ poly(x, degree = 2, degree = 3) + (1 | g)", "3", "twice"),
     ("y ~ poly(degree = 2) + (1 | g)", "poly(degree = 2)", "lacks its argument `x`"),
     ("y ~ C(f, contr.some) + (1 | g)", "contr.some", "contr.sum"),
