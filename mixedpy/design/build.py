@@ -29,7 +29,7 @@ from mixedpy.design.schema import Schema
 from mixedpy.errors import DataError, FormulaError, RankDeficiencyWarning
 from mixedpy.formula import Formula, Terms, deparse, parse
 from mixedpy.formula.expressions import column_names
-from mixedpy.formula.syntax import Call, Node
+from mixedpy.formula.syntax import Node
 
 __all__ = ["Built", "build"]
 
@@ -120,6 +120,9 @@ def build(
     """
     functions = dict(functions or {})
     formula = parse(formula, functions) if isinstance(formula, str) else formula
+    if formula.counts is not None and not counts:
+        message = "cbind(successes, failures) is the response of a binomial model (glmer), not of a linear one"
+        raise FormulaError(message, formula.source, formula.response.start, formula.response.stop)
     table = open_table(data)
     terms = _fixed_terms(formula, table)
     arrays = {name: given for name, given in ((_WEIGHTS, weights), (_OFFSET, offset)) if _is_array(given)}
@@ -131,7 +134,7 @@ def build(
     if formula.counts is None:
         y = _response(formula, frame, evaluator)
     else:
-        y, trials = _counts(formula, frame, evaluator, allowed=counts)
+        y, trials = _counts(formula, frame, evaluator)
         given_weights = trials if given_weights is None else _copied(trials * given_weights)
     values = _values(formula, terms, frame, evaluator)
     _check_contrasts(contrasts or {}, terms, values)
@@ -225,14 +228,10 @@ def _response(formula: Formula, frame: Frame, evaluator: Evaluator) -> Floats:
     return _copied(values)
 
 
-def _counts(formula: Formula, frame: Frame, evaluator: Evaluator, *, allowed: bool) -> tuple[Floats, Floats]:
+def _counts(formula: Formula, frame: Frame, evaluator: Evaluator) -> tuple[Floats, Floats]:
     """The share of successes and the number of trials of ``cbind(successes, failures)``."""
     response, parts = formula.response, formula.counts
-    assert isinstance(response, Call)
     assert parts is not None
-    if not allowed:
-        message = "cbind(successes, failures) is the response of a binomial model (glmer), not of a linear one"
-        raise FormulaError(message, formula.source, response.start, response.stop)
     found: list[Floats] = []
     for node in parts:
         name = deparse(node)
