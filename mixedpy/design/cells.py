@@ -66,6 +66,7 @@ def _encoded(schema: Schema, full: Callable[[int, int], bool]) -> Encoding:
 
 def _parts(variable: Variable, full: bool) -> list[tuple[Part, str]]:
     if variable.levels is None:
-        return [(Part(variable.name, "", 0), variable.name)]
+        endings = ("",) if variable.endings is None else variable.endings
+        return [(Part(variable.name, "", j), variable.name + ending) for j, ending in enumerate(endings)]
     levels = [(Part(variable.name, "dummy", j), variable.name + level) for j, level in enumerate(variable.levels)]
     return levels if full else levels[1:]

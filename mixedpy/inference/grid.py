@@ -14,11 +14,12 @@ from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.rank import independent_columns
 from mixedpy.design import Schema, fixed_columns
 from mixedpy.design.cells import treatment_encoding
-from mixedpy.design.columns import Factor, Numeric, as_factor
+from mixedpy.design.columns import Basis, Factor, Numeric, as_factor
 from mixedpy.design.frame import open_table, suggestion
 from mixedpy.design.schema import offset_column
 from mixedpy.errors import DataError
-from mixedpy.formula.syntax import Call, Node, names, walk
+from mixedpy.formula.expressions import column_names
+from mixedpy.formula.syntax import Call, Node, walk
 from mixedpy.inference.hypotheses import model_columns
 
 __all__ = ["Averages", "Grid", "Weights", "averages", "reference_grid"]
@@ -29,7 +30,7 @@ Weights = Literal["equal", "proportional", "outer", "cells"]
 _KEPT = 2
 """A numeric predictor with up to this many values enters the grid with all of them, others with their mean."""
 
-_FUNCTIONS_OF_LEVELS = frozenset({"factor", "as.factor"})
+_FUNCTIONS_OF_LEVELS = frozenset({"factor", "as.factor", "ordered"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,14 +204,16 @@ def _columns(schema: Schema, data: Any) -> Iterator[tuple[str, tuple[Factor | Nu
         for node in variables
         for call in walk(node)
         if isinstance(call, Call) and call.function in _FUNCTIONS_OF_LEVELS
-        for part in names(call)
+        for part in column_names(call)
     }
     seen: set[str] = set()
     for node in variables:
-        for part in names(node):
+        for part in column_names(node):
             if part.name in table.names and part.name not in seen:
                 seen.add(part.name)
-                yield part.name, (table.column(part.name).take(schema.rows), part.name in levels)
+                column = table.column(part.name)
+                assert not isinstance(column, Basis)  # a table's own column
+                yield part.name, (column.take(schema.rows), part.name in levels)
 
 
 def _plain(column: Factor, levels: Sequence[str]) -> list[Any]:

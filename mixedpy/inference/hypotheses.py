@@ -68,7 +68,8 @@ def containing(schema: Schema) -> list[list[int]]:
     """Find for every term the terms that contain it: more variables, and the same numeric ones."""
     terms = schema.fixed_terms
     counted = contrast_coded(terms)
-    numeric = {variable.name for variable in schema.fixed.variables if variable.levels is None}
+    # as in R, an expression of several columns, such as a spline, does not count as numeric
+    numeric = {v.name for v in schema.fixed.variables if v.levels is None and v.endings is None}
     variables = [{v for v in term if (t, v) in counted} for t, term in enumerate(terms.terms)]
     numbers = [{v for v in term if terms.names[v] in numeric} for term in variables]
     return [

@@ -14,7 +14,7 @@ from mixedpy.core.linear import linear_criterion
 from mixedpy.core.record import FitRecord
 from mixedpy.errors import ConvergenceWarning, DataError, MixedpyError, RankDeficiencyWarning
 from mixedpy.formula import Bar, Terms, deparse, parse
-from mixedpy.formula.bars import expand_bar, split_bars
+from mixedpy.formula.bars import HOMOGENEOUS, expand_bar, split_bars
 from mixedpy.formula.parser import parse_sides
 from mixedpy.inference.criteria import criteria
 from mixedpy.models import fitting
@@ -64,7 +64,7 @@ def ranova(fit: LmmFit, reduce_terms: bool) -> AnovaTable:
         "Df": df,
         "Pr(>Chisq)": stats.chi2.sf(lrt, np.where(df > 0, df, np.nan)),
     }
-    model = update_formula(_formula(fit, _bars(fit)), ". ~ .")
+    model = update_formula(_formula(fit, _bars(fit)), ". ~ .", fit.request.functions or {})
     heading = ["ANOVA-like table for random-effects: Single term deletions", "\nModel:", model]
     return anova_table(columns, labels, heading)
 
@@ -73,7 +73,7 @@ def _refit(fit: LmmFit, deletion: _Deletion) -> FitRecord:
     """Estimate the model with the random terms that remain."""
     request = replace(fit.request, formula=_formula(fit, deletion.bars), start=None)
     if request.covariances is not None:
-        left = {bar.name for bar in parse(request.formula).bars}
+        left = {bar.name for bar in parse(request.formula, request.functions or {}).bars}
         request = replace(request, covariances={k: v for k, v in request.covariances.items() if k in left})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RankDeficiencyWarning)  # given when the fit was made
@@ -93,7 +93,8 @@ def _refit(fit: LmmFit, deletion: _Deletion) -> FitRecord:
 def _deletions(fit: LmmFit, reduce_terms: bool) -> Iterator[_Deletion]:
     """What may be left out: the effects of a term that are part of no other effect, or a term as a whole."""
     bars = _bars(fit)
-    for k, (left, bar) in enumerate(_typed(fit)):
+    factors = {v.name for term in fit.schema.terms for v in term.encoding.variables if v.levels is not None}
+    for k, (_, bar) in enumerate(_typed(fit)):
         others = bars[:k] + bars[k + 1 :]
         effects = [frozenset(term) for term in bar.effects.terms]
         scope = [t for t, term in enumerate(effects) if not any(term < other for other in effects)]
@@ -101,30 +102,44 @@ def _deletions(fit: LmmFit, reduce_terms: bool) -> Iterator[_Deletion]:
             yield _Deletion(bars[k], others)
             continue
         for t in scope:
-            rest = _left_side(bar.effects, t)
-            kept = (f"({rest} | {bar.name})",) if rest else ()
-            label = f"{bar.effects.labels[t]} in ({left} | {bar.name})"
+            rest = _left_side(bar.effects, t, factors)
+            kept = (_text(rest, bar),) if rest else ()
+            label = f"{bar.effects.labels[t]} in {bars[k]}"
             yield _Deletion(label, tuple(dict.fromkeys((*others, *kept))))
 
 
-def _left_side(effects: Terms, without: int) -> str:
-    """The left side of a bar without one of its terms; empty if nothing is left."""
+def _left_side(effects: Terms, without: int, factors: set[str]) -> str:
+    """The left side of a bar without one of its terms; empty if no smaller model is left but that without the bar.
+
+    ``0 + f`` for factors f alone holds an intercept, which stays.
+    """
     labels = [label for t, label in enumerate(effects.labels) if t != without]
     if effects.intercept:
         return " + ".join(labels) or "1"
-    return " + ".join(["0", *labels]) if labels else ""
+    if labels:
+        return " + ".join(["0", *labels])
+    return "1" if all(effects.names[v] in factors for v in effects.terms[without]) else ""
 
 
 def _typed(fit: LmmFit) -> Iterator[tuple[str, Bar]]:
     """The random terms with the texts of their left sides, ``||`` and ``/`` written out."""
-    _, right = parse_sides(fit.schema.formula.expanded)
-    for bar in split_bars(right, fit.schema.formula.expanded)[1]:
-        for single in expand_bar(bar, fit.schema.formula.expanded):
-            yield deparse(bar.left), single
+    text, functions = fit.schema.formula.expanded, fit.request.functions or {}
+    _, right = parse_sides(text)
+    for typed in split_bars(right, text)[1]:
+        for single in expand_bar(typed, text, functions):
+            yield deparse(typed.bar.left), single
+
+
+def _text(left: str, bar: Bar) -> str:
+    """A random term with another left side, in its covariance structure."""
+    if bar.structure is None:
+        return f"({left} | {bar.name})"
+    usual = bar.hom == HOMOGENEOUS[bar.structure]
+    return f"{bar.structure}({left} | {bar.name}{'' if usual else f', hom = {str(bar.hom).upper()}'})"
 
 
 def _bars(fit: LmmFit) -> tuple[str, ...]:
-    return tuple(f"({left} | {bar.name})" for left, bar in _typed(fit))
+    return tuple(_text(left, bar) for left, bar in _typed(fit))
 
 
 def _formula(fit: LmmFit, bars: tuple[str, ...]) -> str:
