@@ -25,6 +25,7 @@ from mixedpy.models.comparison import Comparison, anova, compare
 from mixedpy.models.lmer import lmer
 from mixedpy.models.lmm import LmmFit
 from mixedpy.models.manyfits import ManyFits
+from mixedpy.models.power import Power
 from mixedpy.models.prepared import Prepared, prepare
 from mixedpy.models.profile import Profile
 from mixedpy.models.rlrt import RlrtResult, rlrt
@@ -44,6 +45,7 @@ __all__ = [
     "ManyFits",
     "MixedpyError",
     "MixedpyWarning",
+    "Power",
     "Prepared",
     "Profile",
     "RankDeficiencyWarning",

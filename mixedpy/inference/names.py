@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mixedpy.core.arrays import Design, Floats
-from mixedpy.core.covariance import Diagonal
+from mixedpy.core.covariance import Diagonal, Unstructured
 from mixedpy.core.parameters import Parameters
 from mixedpy.core.refit.entries import Entries, entries_are_parameters
 from mixedpy.design import Schema
@@ -56,15 +56,21 @@ def parameter_list(design: Design, schema: Schema) -> list[Parameter]:
     """List the parameters as lme4's ``confint`` orders them.
 
     Standard deviations and correlations of every term column by column of the lower triangle, the residual standard
-    deviation, the fixed effects.
+    deviation, the fixed effects. Of standard deviations or correlations that a covariance structure makes equal, or
+    that follow from one correlation, the first stands for all.
     """
     out: list[Parameter] = []
     for i, term in enumerate(design.terms):
+        free = isinstance(term.template, Unstructured)
+        one_sd = schema.terms[i].hom
         for b in range(term.m):
             for a in range(b, term.m):
-                if a == b or not isinstance(term.template, Diagonal):
-                    name = f".sig{len(out) + 1:02d}"
-                    out.append(Parameter(name, "sd" if a == b else "cor", i, a, b))
+                if a == b:
+                    wanted = a == 0 or not one_sd
+                else:
+                    wanted = free or ((a, b) == (1, 0) and not isinstance(term.template, Diagonal))
+                if wanted:
+                    out.append(Parameter(f".sig{len(out) + 1:02d}", "sd" if a == b else "cor", i, a, b))
     fixed = [Parameter(name, "fixed", a=j) for j, name in enumerate(schema.fixed_names)]
     return [*out, Parameter(".sigma", "sigma"), *fixed]
 
@@ -159,18 +165,18 @@ def theta_names(design: Design, schema: Schema) -> list[str]:
     ]
 
 
-def start_values(design: Design, schema: Schema, start: npt.ArrayLike) -> Floats:
-    """Check starting values for theta: one finite number per parameter."""
+def start_values(design: Design, schema: Schema, start: npt.ArrayLike, argument: str = "start") -> Floats:
+    """Check values for theta given as the argument of that name: one finite number per parameter."""
     theta = np.asarray(start, dtype=float)
     names = theta_names(design, schema)
     if theta.shape != (len(names),):
-        raise DataError(f"start= has shape {theta.shape}; {len(names)} values are wanted: {', '.join(names)}")
+        raise DataError(f"{argument}= has shape {theta.shape}; {len(names)} values are wanted: {', '.join(names)}")
     if not np.isfinite(theta).all():
-        raise DataError(f"start= holds values that are not finite: {theta}; give numbers for {', '.join(names)}")
+        raise DataError(f"{argument}= holds values that are not finite: {theta}; give numbers for {', '.join(names)}")
     bounds = [term.template.bounds() for term in design.terms]
     lower, upper = (np.concatenate(side) for side in zip(*bounds, strict=True))
     # Only correlations are bounded above; a diagonal of Lambda may have either sign.
     for name, value, low, high in zip(names, theta, lower, upper, strict=True):
         if np.isfinite(high) and not low <= value <= high:
-            raise DataError(f"start= gives {name} as {value:g}; a correlation lies between {low:.4g} and {high:g}")
+            raise DataError(f"{argument}= gives {name} as {value:g}; a correlation lies between {low:.4g} and {high:g}")
     return theta

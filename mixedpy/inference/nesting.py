@@ -105,10 +105,10 @@ def _find(
     term: RandomTerm, smaller: Design, larger: Design, places: Sequence[Sequence[tuple[int, ...]]]
 ) -> tuple[int, list[int]] | None:
     """The term of the larger model that holds all effects of a term of the smaller, and where."""
-    if not isinstance(term.template, Unstructured | Diagonal):
+    if not _plain(term):
         return None
     for i, candidate in enumerate(larger.terms):
-        if not isinstance(candidate.template, Unstructured | Diagonal):
+        if not _plain(candidate):
             continue
         if isinstance(candidate.template, Diagonal) and isinstance(term.template, Unstructured) and term.m > 1:
             continue
@@ -130,6 +130,12 @@ def _find(
         if len(at) == term.m:
             return i, at
     return None
+
+
+def _plain(term: RandomTerm) -> bool:
+    """Whether every variance is a parameter of its own, and every covariance one too or zero."""
+    template = term.template
+    return isinstance(template, Unstructured) or (isinstance(template, Diagonal) and (term.m == 1 or not template.hom))
 
 
 def _same_grouping(one: RandomTerm, two: RandomTerm) -> bool:

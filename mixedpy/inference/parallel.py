@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, TypeVar
 
-__all__ = ["run_tasks"]
+import numpy as np
+
+__all__ = ["check_n_jobs", "run_tasks", "shares"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+_PER_WORKER = 4
+"""Tasks per worker: what a task sets up once is not repeated too often, and workers end at about the same time."""
+
 _PATIENCE = 2.0
 """Seconds after which a progress bar appears unasked."""
+
+
+def check_n_jobs(n_jobs: int) -> None:
+    """Raise a ValueError unless n_jobs is a whole number other than 0."""
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
+        raise ValueError(f"n_jobs={n_jobs!r} must be a whole number other than 0; -1 means all processors")
 
 
 def run_tasks(
@@ -48,8 +61,6 @@ def run_tasks(
     ImportError
         If joblib, or tqdm with ``progress=True``, is not installed.
     """
-    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
-        raise ValueError(f"n_jobs={n_jobs!r} must be a whole number other than 0; -1 means all processors")
     results: Iterator[Result] = map(function, tasks) if n_jobs == 1 else _parallel(function, tasks, n_jobs)
     out: list[Result] = []
     with _Bar(sum(weights), progress, unit) as bar:
@@ -57,6 +68,13 @@ def run_tasks(
             out.append(result)
             bar.advance(weight)
     return out
+
+
+def shares(items: Sequence[Task], n_jobs: int) -> list[list[Task]]:
+    """Divide a sequence into runs for some workers, in order."""
+    workers = n_jobs if n_jobs > 0 else os.cpu_count() or 1
+    ends = np.linspace(0, len(items), min(len(items), _PER_WORKER * workers) + 1).round().astype(int)
+    return [list(items[a:b]) for a, b in pairwise(ends.tolist()) if b > a]
 
 
 def _parallel(function: Callable[[Task], Result], tasks: Sequence[Task], n_jobs: int) -> Iterator[Result]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -18,7 +16,7 @@ from mixedpy.core.estimate import estimate_prepared, prepare
 from mixedpy.core.rank import independent_columns
 from mixedpy.core.record import FitRecord
 from mixedpy.core.refit.refit import refit_all
-from mixedpy.core.refit.replicate import Replicator, draw_responses
+from mixedpy.core.refit.replicate import Replicator, draw_responses, interior
 from mixedpy.core.refit.resample import Resample, draw_groups, draw_reflated, draw_rows, groups_of, reflate
 from mixedpy.design import Schema
 from mixedpy.errors import DataError, IntervalWarning, MixedpyWarning
@@ -34,7 +32,7 @@ from mixedpy.inference.bootstrap import (
     intervals,
 )
 from mixedpy.inference.names import Parameter, choose_parameters, parameter_list, parameter_values
-from mixedpy.inference.parallel import run_tasks
+from mixedpy.inference.parallel import check_n_jobs, run_tasks, shares
 
 if TYPE_CHECKING:
     from mixedpy.models.lmm import LmmFit
@@ -46,9 +44,6 @@ Statistic = Callable[["LmmFit"], Any]
 
 _SINGLE = 25
 """Replicates per batch where each is a fit of its own."""
-
-_TASKS = 4
-"""Tasks per worker."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -151,6 +146,7 @@ def bootstrap(
 ) -> Bootstrap:
     """Draw and refit replicates; see :meth:`LmmFit.bootstrap`."""
     nsim = check_nsim(nsim)
+    check_n_jobs(n_jobs)
     if method not in get_args(Method):
         raise ValueError(f"method={method!r} is unknown; use one of {', '.join(map(repr, get_args(Method)))}")
     if by is not None and method != "cluster":
@@ -174,9 +170,9 @@ def bootstrap(
         counts = [batch.count for batch in plan]
         blocks = run_tasks(worker.run, plan, counts, n_jobs=1, progress=progress, unit="fit")
     else:
-        shares = _shares(plan, n_jobs)
-        counts = [sum(batch.count for batch in share) for share in shares]
-        found = run_tasks(partial(_work, job), shares, counts, n_jobs=n_jobs, progress=progress, unit="fit")
+        parts = shares(plan, n_jobs)
+        counts = [sum(batch.count for batch in part) for part in parts]
+        found = run_tasks(partial(_work, job), parts, counts, n_jobs=n_jobs, progress=progress, unit="fit")
         blocks = [block for share in found for block in share]
     failures = count_failures(blocks)
     result = Bootstrap(
@@ -200,13 +196,6 @@ def _work(job: _Job, share: Sequence[Batch]) -> list[Block]:
     return [worker.run(batch) for batch in share]
 
 
-def _shares(plan: Sequence[Batch], n_jobs: int) -> list[list[Batch]]:
-    """Divide the batches into runs for the workers; results do not depend on how."""
-    workers = n_jobs if n_jobs > 0 else os.cpu_count() or 1
-    ends = np.linspace(0, len(plan), min(len(plan), _TASKS * workers) + 1).round().astype(int)
-    return [list(plan[a:b]) for a, b in pairwise(ends.tolist()) if b > a]
-
-
 class _Worker:
     """Draws and refits; what it prepares once serves all its batches."""
 
@@ -215,7 +204,7 @@ class _Worker:
         fit = job.fit
         self.record, self.design, self.control = fit.record, fit.design, fit.request.control
         self.engine = prepare(self.design, self.control)
-        self.start = self.record.theta if _interior(self.record) else None
+        self.start = self.record.theta if interior(self.record.Lambda) else None
         self.replicator: Replicator | None = None
         if job.method == "parametric" and job.statistic is None:
             record = self.record
@@ -301,10 +290,6 @@ class _Worker:
         if names != job.names:
             return failed_block(len(job.names), f"the statistic returned {list(names)} instead of {list(job.names)}")
         return Block(values[None], errors[None], (None,))
-
-
-def _interior(record: FitRecord) -> bool:
-    return all(float(np.abs(np.diag(L)).min()) > 1e-2 * float(np.abs(L).max()) > 0 for L in record.Lambda)
 
 
 def _joined(blocks: Sequence[Block]) -> Block:

@@ -20,7 +20,7 @@ import numpy as np
 
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.control import Control
-from mixedpy.core.covariance import Unstructured
+from mixedpy.core.covariance import Diagonal
 from mixedpy.core.crossproducts import CrossProducts
 from mixedpy.core.deviance import Deviance
 from mixedpy.core.estimate import Engine
@@ -112,7 +112,11 @@ class SdSlice:
         m, a = len(root), self.a
         fixed = np.zeros((m, m))
         fixed[a, 0] = x
-        if not isinstance(_template(self.engine, self.term), Unstructured):  # diagonal
+        template = self.engine.conditioned.design.terms[self.term].template
+        if isinstance(template, Diagonal) and template.hom:  # one standard deviation for all effects
+            phi, basis = np.empty(0), np.zeros((0, m, m))
+            return solve_absolute(self.engine, warm, self.control, self.term, x * np.eye(m), basis, phi)
+        if isinstance(template, Diagonal):
             fixed[a, 0], fixed[a, a] = 0.0, x
             others = [c for c in range(m) if c != a]
             basis = np.zeros((m - 1, m, m))
@@ -313,10 +317,6 @@ class FixedSlice:
         beta = self.engine.conditioned.beta(inner)
         beta[self.j] = x
         return Point(minimum.value, roots, sigma, beta, minimum.status is Status.CONVERGED)
-
-
-def _template(engine: Engine, term: int) -> object:
-    return engine.conditioned.design.terms[term].template
 
 
 def _permuted_triangle(root: Floats, order: list[int]) -> Floats:

@@ -17,7 +17,7 @@ Positions = NDArray[np.intp]
 
 def entries_are_parameters(templates: Sequence[Template]) -> bool:
     """Whether theta consists of entries of Lambda, so that all replicates can be laid out at once."""
-    return all(isinstance(t, Unstructured | Diagonal) for t in templates)
+    return all(isinstance(t, Unstructured) or (isinstance(t, Diagonal) and not t.hom) for t in templates)
 
 
 def lower_pairs(m: int) -> tuple[Positions, Positions]:

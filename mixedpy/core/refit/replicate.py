@@ -17,7 +17,7 @@ from mixedpy.core.refit.responses import Responses
 from mixedpy.core.refit.sampler import Sampler
 from mixedpy.core.refit.surrogate import MOST_PARAMETERS, REACH, Minima, Surrogate
 
-__all__ = ["Replicator", "draw_responses"]
+__all__ = ["Replicator", "draw_responses", "interior"]
 
 _MANY_CLASSES = 4000
 """Distinct levels from which polynomials around theta-hat pay."""
@@ -100,7 +100,7 @@ class Replicator:
             self.sampler: Sampler | None = Sampler(engine, roots, sigma)
         except ValueError:  # so many crossed columns that rows are drawn instead
             self.sampler = None
-        self.start = theta if _interior(roots) else None
+        self.start = theta if interior(roots) else None
         self.surrogate = self._surrogate()
 
     @property
@@ -175,7 +175,7 @@ class Replicator:
         return found
 
 
-def _interior(roots: Sequence[Floats]) -> bool:
+def interior(roots: Sequence[Floats]) -> bool:
     """Whether no variance is zero and no correlation one: theta is then a good start for all replicates."""
     return all(float(np.abs(np.diag(root)).min()) > 1e-2 * float(np.abs(root).max()) > 0 for root in roots)
 
