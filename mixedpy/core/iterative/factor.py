@@ -1,0 +1,361 @@
+"""The iterative factorization: the deviance and its derivatives from conjugate gradients, nothing factored.
+
+Term 1 is eliminated level by level, terms with few columns become right-hand sides (``border``), and the crossed terms
+between them form M = I + Lambda'S Lambda, on which conjugate gradients run with the block-diagonal D = CC' of M as
+preconditioner and three kinds of right-hand sides: Lambda'R for the fixed effects, the response and the few columns; C z
+for probes z of independent signs; and the directions of the average information.
+
+With E = M - D, u = C^-T z and x = M^-1 C z, whose coefficients are those of a Lanczos recursion,
+
+    log|M| = log|D| + E[z'log(C^-1 M C^-T) z - (u'M u - z'z)]
+    (M^-1)_jj = (D^-1)_jj + E[(x - u + D^-1 E u)_j u_j']
+
+What is subtracted has mean zero, since E has no diagonal blocks, and takes the first order of the noise with it (Kundig &
+Sigrist 2025, arXiv 2505.09552, for such preconditioners and control variates).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixedpy.core.arrays import Floats
+from mixedpy.core.crossproducts import CrossProducts
+from mixedpy.core.factor.protocol import Derivatives, Factor, Reduced, Seed
+from mixedpy.core.factor.schur import floored
+from mixedpy.core.iterative.blocks import LevelBlocks, apply_levels
+from mixedpy.core.iterative.border import Border, bordered
+from mixedpy.core.iterative.conjugate import Solution, conjugate_gradients
+from mixedpy.core.iterative.probes import rademacher
+from mixedpy.core.iterative.quadrature import lanczos_logarithms
+from mixedpy.core.iterative.system import Operator, Pattern, cross_dense
+from mixedpy.core.levelwise import Eliminated, apply_left, level_kernel, posterior
+from mixedpy.errors import MixedpyError
+
+__all__ = ["Iterative", "few_columns"]
+
+_FEW = 32
+"""Trailing terms with up to this many columns in all are solved for exactly."""
+
+_LAMBDA_FLOOR = 1e-6
+"""Diagonals of the system's Lambda are kept this far from zero; the deviance moves by about 1e-12 times the rows."""
+
+_NOISE_SHARE = 0.01
+"""Differences of the log-determinant between neighbouring thetas are good to this share of its standard error."""
+
+
+def few_columns(cp: CrossProducts, limit: int = _FEW) -> tuple[int, ...]:
+    """The last terms with ``limit`` columns in all at most; terms 0 and 1 are never among them."""
+    first = cp.k
+    total = 0
+    while first > 2 and total + cp.m[first - 1] * cp.J[first - 1] <= limit:
+        first -= 1
+        total += cp.m[first] * cp.J[first]
+    return tuple(range(first, cp.k))
+
+
+@dataclass(slots=True)
+class _State:
+    """What one update leaves for the derivatives; everything is relative to sigma^2."""
+
+    Lambdas: list[Floats]
+    Sigma: Floats  # of the eliminated term
+    eliminated: Eliminated
+    operator: Operator
+    D: LevelBlocks
+    R: Floats  # Z2'V1^-1[X y Zc], (q, r)
+    U: Floats  # M^-1 Lambda2'R, (q, r)
+    u: Floats  # C^-T z, (q, probes)
+    x: Floats  # M^-1 C z
+    first: Floats  # u - D^-1 E u, the solution to first order
+    border: Border
+
+
+class Iterative:
+    """Factorization of two or more crossed terms by conjugate gradients.
+
+    Parameters
+    ----------
+    cross_products : CrossProducts
+        At least two terms.
+    probes : int or (q, probes) array
+        Number of random vectors, or the vectors themselves, one row for each column of the system.
+    seed : int
+        Of the random vectors.
+    cg_tol : float
+        Relative residual at which the solutions stop.
+    few : int
+        Trailing terms with up to this many columns in all are solved for exactly.
+    exact : callable, optional
+        Makes an exact factorization of the same model; None where none is affordable.
+    """
+
+    name = "iterative"
+    analyses = 0
+
+    def __init__(
+        self,
+        cross_products: CrossProducts,
+        *,
+        probes: int | Floats = 16,
+        seed: int = 0,
+        cg_tol: float = 1e-6,
+        few: int = _FEW,
+        exact: Callable[[], Factor] | None = None,
+    ):
+        self.cp = cp = cross_products
+        self.exact, self.cg_tol = exact, cg_tol
+        self.few = few_columns(cp, few)
+        terms = range(1, cp.k - len(self.few))
+        self.pattern = Pattern(cp, terms)
+        self.trailing = self.pattern.trailing
+        self.m, self.J = cp.m[0], cp.J[0]
+        self.right, self.fixed, stack = self._columns(terms)
+        self.stack = np.concatenate([cp.own[0], stack], axis=1)
+        self.kernel = level_kernel(self.stack)
+        self.z = rademacher(self.trailing.q, probes, seed) if isinstance(probes, int) else probes
+        self.logdet_se = 0.0
+        self.cg_iterations = 0
+        self.state: _State | None = None
+
+    @property
+    def probes(self) -> int:
+        """Number of random vectors."""
+        return self.z.shape[1]
+
+    @property
+    def noise(self) -> float:
+        """Error of differences of log|V| between neighbouring thetas."""
+        return _NOISE_SHARE * self.logdet_se
+
+    def _columns(self, terms: Sequence[int]) -> tuple[Floats, Floats, Floats]:
+        """Products of the right-hand sides [X y Zc]: with Z2 (q, r), with themselves (r, r), with Z1 (m, r, J)."""
+        cp, few = self.cp, self.few
+        own = [np.concatenate([_rows(cp.right[l]), *(cross_dense(cp, l, c) for c in few)], 1) for l in terms]
+        corner = np.concatenate([_rows(cp.right[c]) for c in few]) if few else np.empty((0, cp.p + 1))  # Zc'[X y]
+        square = [
+            [_level_diagonal(cp.own[c]) if c == d else _either(cp, c, d) for d in few] for c in few
+        ]
+        inner = np.block(square) if few else np.empty((0, 0))
+        fixed = np.block([[cp.fixed, corner.T], [corner, inner]])
+        stack = [cp.right[0], *(cross_dense(cp, 0, c).reshape(self.m, self.J, -1).transpose(0, 2, 1) for c in few)]
+        return np.concatenate(own), fixed, np.concatenate(stack, axis=1)
+
+    def update(self, Lambdas: list[Floats]) -> Reduced:
+        """Eliminate the first term, solve for the right-hand sides and the probes."""
+        cut = self.cp.k - len(self.few)
+        Lambdas = [Lambdas[0], *(floored(L, _LAMBDA_FLOOR) for L in Lambdas[1:cut]), *Lambdas[cut:]]
+        Sigma, own = Lambdas[0] @ Lambdas[0].T, Lambdas[1:cut]
+        done = self.kernel.eliminate(Sigma, Lambdas[0])
+        SigmaY = apply_left(Sigma, done.Y)
+        operator = Operator(self.pattern, posterior(Sigma, done.K), own)
+        D = LevelBlocks(self.trailing, operator.blocks())
+        R = self.right - self.pattern.A21 @ _rows(SigmaY)
+        LR = self.trailing.multiply(own, R, transposed=True)
+        Cz = D.root(self.z)
+        solution = self._solve(operator, D, np.concatenate([Cz, LR], axis=1))
+        k = self.probes
+        U, residual = solution.x[:, k:], solution.residual[:, k:]
+        squares = np.einsum("ij,ij->j", self.z, self.z)
+        logarithms, firsts = lanczos_logarithms(solution.alpha[:, :k], solution.beta[:, :k], squares)
+        estimates = logarithms - (firsts - squares)
+        self.logdet_se = float(estimates.std(ddof=1)) / np.sqrt(k) if k > 1 else np.inf
+        G = self.fixed - np.matmul(self.stack[:, self.m :], SigmaY.transpose(0, 2, 1)).sum(0)
+        # U'M U = U'(LR - residual) makes the error of the products second order
+        G -= LR.T @ U + U.T @ residual
+        border = bordered(0.5 * (G + G.T), self.cp.p + 1, Lambdas[cut:], [self.cp.J[c] for c in self.few])
+        u = D.root_inverse_transposed(self.z)
+        first = 2.0 * u - D.solve(operator.M(u))
+        self.state = _State(
+            Lambdas, Sigma, done, operator, D, R, U, u, solution.x[:, :k], first, border
+        )
+        logdet = done.logdet + D.logdet + float(estimates.mean()) + border.logdet
+        return Reduced(logdet, border.gram)
+
+    def _solve(self, operator: Operator, D: LevelBlocks, right: Floats) -> Solution:
+        solution = conjugate_gradients(operator.M, D.solve, right, self.cg_tol)
+        self.cg_iterations += solution.iterations
+        return solution
+
+    def _swept(self, X: Floats) -> Floats:
+        """(I + A11 Sigma)^-1 X = X - K Sigma X for every level, X (m, J, c)."""
+        state = self._last()
+        return X - apply_levels(state.eliminated.K, apply_left(state.Sigma, X))
+
+    def _last(self) -> _State:
+        if self.state is None:
+            raise RuntimeError("update() comes first")
+        return self.state
+
+    def modes(self, c: Floats) -> list[Floats]:
+        """b1 = Sigma1 Z1'Py, b2 = Lambda2 U T c, and Gamma Zc'V_b^-1(y - X beta) for the few columns."""
+        state, border = self._last(), self._last().border
+        own = state.Lambdas[1 : self.cp.k - len(self.few)]
+        c_all = border.T @ c
+        b2 = self.trailing.multiply(own, (state.U @ c_all)[:, None])
+        e1 = np.einsum("acj,c->aj", state.eliminated.Y, c_all)
+        e1 -= self._swept(state.operator.eliminated(b2))[..., 0]
+        bc = border.Gamma @ border.G[border.width :, : border.width] @ c
+        return [state.Sigma @ e1, *self.trailing.split(b2[:, 0]), *self._split_few(bc)]
+
+    def _split_few(self, rows: Floats) -> list[Floats]:
+        """Rows of Zc' by term, each (m, J, ...)."""
+        out, start = [], 0
+        for c in self.few:
+            m, J = self.cp.m[c], self.cp.J[c]
+            out.append(rows[start : start + m * J].reshape(m, J, *rows.shape[1:]))
+            start += m * J
+        return out
+
+    def conditional_covariance(self) -> list[Floats]:
+        """From an exact factorization, where one is affordable."""
+        if self.exact is None:
+            raise MixedpyError(
+                f"conditional covariances of {sum(self.cp.J)} levels need an exact factorization, whose estimated "
+                "memory or time is beyond the limits for this model; ask for the conditional modes alone, or fit with "
+                'Control(factorization="blocked") on a machine large enough for it'
+            )
+        exact = self.exact()
+        exact.update(self._last().Lambdas)
+        return exact.conditional_covariance()
+
+    def derivatives(self, seed: Seed, directions: list[Floats]) -> Derivatives:
+        """Gradient and average-information blocks, the gradient's traces by the probes of the last update."""
+        state, border = self._last(), self._last().border
+        cut = self.cp.k - len(self.few)
+        Omega, c = border.seed(seed.Omega), border.T @ seed.c
+        b2 = self.trailing.multiply(state.Lambdas[1:cut], state.U)
+        F1 = state.eliminated.Y.transpose(0, 2, 1) - self._swept(state.operator.eliminated(b2))  # (m, J, r)
+        F2 = self.trailing.split(state.R - state.operator.S(b2))  # Z2'V_b^-1[X y Zc], each (m, J, r)
+        Fc = self._split_few(border.G[border.width :] @ border.T)  # Zc'V^-1[X y], each (m, J, p + 1)
+        scores = [F1 @ c, *(F @ c for F in F2), *(F @ seed.c for F in Fc)]
+        traces = [self._eliminated_trace(), *self._system_traces(), *self._few_traces()]
+        dSigma = [K - _weighted_squares(F, Omega) for K, F in zip(traces[:cut], [F1, *F2], strict=True)]
+        dSigma += [K - _weighted_squares(F, seed.Omega) for K, F in zip(traces[cut:], Fc, strict=True)]
+        quadratic, fixed = self._information(directions, scores)
+        return Derivatives(
+            dSigma=tuple(dSigma),
+            dLambda=tuple(2.0 * d @ L for d, L in zip(dSigma, state.Lambdas, strict=True)),
+            score=np.concatenate(
+                [np.einsum("tab,ab->t", d, e @ e.T) for d, e in zip(directions, scores, strict=True)]
+            ),
+            quadratic=quadratic,
+            fixed=fixed,
+        )
+
+    def _system_traces(self) -> list[Floats]:
+        """Estimates of sum_j (Z_j'V_b^-1Z_j) = Lambda^-T (J I - sum_j (M^-1)_jj) Lambda^-1 for each term of the system."""
+        state, k = self._last(), self.probes
+        split = self.trailing.split
+        rest = split(state.x - state.first)
+        out = []
+        for l, (L, delta, u, exact) in enumerate(
+            zip(state.Lambdas[1:], rest, split(state.u), state.D.inverse, strict=False)
+        ):
+            m = len(L)
+            estimate = delta.reshape(m, -1) @ u.reshape(m, -1).T / k
+            inverse = exact.sum(2) + 0.5 * (estimate + estimate.T)
+            L_inverse = np.linalg.inv(L)
+            out.append(L_inverse.T @ (self.trailing.J[l] * np.eye(m) - inverse) @ L_inverse)
+        return out
+
+    def _eliminated_trace(self) -> Floats:
+        """Estimate of sum_j Z_j'V_b^-1Z_j = sum_j K_j - N_j (A12 Lambda M^-1 Lambda'A21)_jj N_j', N = (I + A Sigma)^-1.
+
+        D stands for M in the exact part; the probes add what x - u brings to A12 Lambda M^-1 Lambda'A21.
+        """
+        state, k = self._last(), self.probes
+        own = state.Lambdas[1 : self.cp.k - len(self.few)]
+        G = [np.einsum("ac,cdj,bd->abj", L, inverse, L) for L, inverse in zip(own, state.D.inverse, strict=True)]
+        known = self.pattern.swept_squares(G).transpose(0, 2, 1)  # (m, J, m)
+        half = self._swept(np.ascontiguousarray(known))
+        exact = self._swept(half.transpose(2, 1, 0)).sum(1)
+        moved = self.trailing.multiply(own, np.concatenate([state.x - state.u, state.u], axis=1))
+        T = self._swept(state.operator.eliminated(moved))
+        estimate = np.einsum("ajk,bjk->ab", T[..., :k], T[..., k:]) / k
+        traced: Floats = state.eliminated.K.sum(2) - exact - 0.5 * (estimate + estimate.T)
+        return traced
+
+    def _few_traces(self) -> list[Floats]:
+        """sum_j Z_j'V^-1Z_j for the terms of few columns, exactly."""
+        border = self._last().border
+        Gcc = border.G[border.width :, border.width :]
+        K = border.inner(Gcc, Gcc, Gcc)
+        out, start = [], 0
+        for c in self.few:
+            m, J = self.cp.m[c], self.cp.J[c]
+            own = slice(start, start + m * J)
+            out.append(np.einsum("ajbj->ab", K[own, own].reshape(m, J, m, J)))
+            start += m * J
+        return out
+
+    def _information(self, directions: list[Floats], scores: list[Floats]) -> tuple[Floats, Floats]:
+        """w'Z'V^-1Z w and X'V^-1Z w for w = dSigma e, by one solve for the directions of all but the few columns."""
+        state, border = self._last(), self._last().border
+        cut = self.cp.k - len(self.few)
+        K, Y, Sigma = state.eliminated.K, state.eliminated.Y, state.Sigma
+        own = np.matmul(directions[0], scores[0])  # (T_1, m, J)
+        k1, T = len(own), sum(len(d) for d in directions[:cut])
+        w2 = _directions(self.trailing.q, self.trailing.shares(), directions[1:cut], scores[1:cut])
+        quadratic = np.zeros((T, T))
+        Kw = np.einsum("abj,tbj->taj", K, own)
+        quadratic[:k1, :k1] = own.reshape(k1, -1) @ Kw.reshape(k1, -1).T
+        kept = (own - np.matmul(Sigma, Kw)).reshape(k1, -1)  # (I + A11 Sigma)^-T w
+        g2 = self.pattern.A21 @ np.ascontiguousarray(kept.T)
+        Sw = state.operator.S(w2)
+        quadratic[k1:, k1:] = w2.T @ Sw
+        quadratic[k1:, :k1] = w2.T @ g2
+        quadratic[:k1, k1:] = quadratic[k1:, :k1].T
+        tau = self.trailing.multiply(state.Lambdas[1:cut], np.concatenate([g2, Sw], axis=1), transposed=True)
+        solved = self._solve(state.operator, state.D, tau)
+        quadratic -= tau.T @ solved.x + solved.x.T @ solved.residual
+        columns = np.concatenate([np.einsum("axj,taj->xt", Y, own, optimize=True), state.R.T @ w2], axis=1)
+        columns -= state.U.T @ tau  # [X y Zc]'V_b^-1Z w
+        starts = np.cumsum([0] + [self.cp.m[c] * self.cp.J[c] for c in self.few]).tolist()
+        shares = [slice(a, b) for a, b in zip(starts, starts[1:], strict=False)]
+        wc = _directions(starts[-1], shares, directions[cut:], scores[cut:])
+        width = border.width
+        Gcc = border.G[width:, width:]
+        met = np.concatenate([columns[width:], Gcc @ wc], axis=1)  # Zc'V_b^-1Z w
+        corner = columns[width:].T @ wc
+        whole = np.block([[quadratic, corner], [corner.T, wc.T @ Gcc @ wc]])
+        fixed = np.concatenate([columns[: width - 1], border.G[: width - 1, width:] @ wc], axis=1)
+        return border.inner(whole, met, met), border.inner(fixed, border.G[width:, : width - 1], met)
+
+
+def _rows(block: Floats) -> Floats:
+    """(m, c, J) as (m J, c)."""
+    return np.ascontiguousarray(block.transpose(0, 2, 1)).reshape(-1, block.shape[1])
+
+
+def _level_diagonal(own: Floats) -> Floats:
+    """Level blocks (m, m, J) as a matrix with rows and columns effect x J + level."""
+    m, _, J = own.shape
+    out = np.zeros((m, J, m, J))
+    level = np.arange(J)
+    out[:, level, :, level] = own.transpose(2, 0, 1)
+    return out.reshape(m * J, m * J)
+
+
+def _either(cp: CrossProducts, c: int, d: int) -> Floats:
+    """Z_c'WZ_d for either order of the terms."""
+    return cross_dense(cp, c, d) if c < d else cross_dense(cp, d, c).T
+
+
+def _weighted_squares(F: Floats, Omega: Floats) -> Floats:
+    """sum_j F_j Omega F_j' for F (m, J, r), (m, m)."""
+    m = len(F)
+    out: Floats = (F @ Omega).reshape(m, -1) @ F.reshape(m, -1).T
+    return out
+
+
+def _directions(size: int, shares: object, directions: list[Floats], scores: list[Floats]) -> Floats:
+    """Columns dSigma_t e of each term, block by block, (size, T)."""
+    w = np.zeros((size, sum(len(d) for d in directions)))
+    column = 0
+    for share, d, e in zip(shares, directions, scores, strict=True):  # type: ignore[call-overload]
+        w[share, column : column + len(d)] = np.matmul(d, e).reshape(len(d), -1).T
+        column += len(d)
+    return w
