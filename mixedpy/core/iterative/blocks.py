@@ -56,10 +56,10 @@ class LevelBlocks:
         """log|D|."""
         return 2.0 * sum(float(np.log(np.einsum("aaj->aj", C)).sum()) for C in self.lower)
 
-    def _apply(self, blocks: Sequence[Floats], V: Floats) -> Floats:
+    def _apply(self, blocks: Sequence[Floats], V: Floats, *, transposed: bool = False) -> Floats:
         out = np.empty(V.shape)
         for share, B, own in zip(self.trailing.shares(), blocks, self.trailing.split(V), strict=True):
-            out[share] = apply_levels(B, own).reshape(-1, V.shape[1])
+            out[share] = apply_levels(B, own, transposed=transposed).reshape(-1, V.shape[1])
         return out
 
     def solve(self, V: Floats) -> Floats:
@@ -69,6 +69,14 @@ class LevelBlocks:
     def root(self, V: Floats) -> Floats:
         """C V."""
         return self._apply(self.lower, V)
+
+    def root_transposed(self, V: Floats) -> Floats:
+        """C'V."""
+        return self._apply(self.lower, V, transposed=True)
+
+    def root_inverse(self, V: Floats) -> Floats:
+        """C^-1 V."""
+        return self._apply(self.upper_inverse, V, transposed=True)
 
     def root_inverse_transposed(self, V: Floats) -> Floats:
         """C^-T V."""

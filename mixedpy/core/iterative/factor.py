@@ -7,7 +7,7 @@ for probes z of independent signs; and the directions of the average information
 
 With E = M - D, u = C^-T z and x = M^-1 C z, whose coefficients are those of a Lanczos recursion,
 
-    log|M| = log|D| + E[z'log(C^-1 M C^-T) z - (u'M u - z'z)]
+    log|M| = log|D| + E[z'log(C^-1 M C^-T) z - (u'M u - z'z)]       (off a few directions, see ``deflation``)
     (M^-1)_jj = (D^-1)_jj + E[(x - u + D^-1 E u)_j u_j']
 
 What is subtracted has mean zero, since E has no diagonal blocks, and takes the first order of the noise with it (Kundig &
@@ -28,6 +28,7 @@ from mixedpy.core.factor.schur import floored
 from mixedpy.core.iterative.blocks import LevelBlocks, apply_levels
 from mixedpy.core.iterative.border import Border, bordered
 from mixedpy.core.iterative.conjugate import Solution, conjugate_gradients
+from mixedpy.core.iterative.deflation import leading_directions
 from mixedpy.core.iterative.probes import rademacher
 from mixedpy.core.iterative.quadrature import lanczos_logarithms
 from mixedpy.core.iterative.system import Operator, Pattern, cross_dense
@@ -67,9 +68,9 @@ class _State:
     D: LevelBlocks
     R: Floats  # Z2'V1^-1[X y Zc], (q, r)
     U: Floats  # M^-1 Lambda2'R, (q, r)
-    u: Floats  # C^-T z, (q, probes)
+    u: Floats  # C^-T z for every start z, (q, s)
     x: Floats  # M^-1 C z
-    first: Floats  # u - D^-1 E u, the solution to first order
+    first: Floats  # u - D^-1 E u, x to first order
     border: Border
 
 
@@ -81,7 +82,7 @@ class Iterative:
     cross_products : CrossProducts
         At least two terms.
     probes : int or (q, probes) array
-        Number of random vectors, or the vectors themselves, one row for each column of the system.
+        Number of random vectors, two at least, or the vectors themselves, one row for each column of the system.
     seed : int
         Of the random vectors.
     cg_tol : float
@@ -106,7 +107,7 @@ class Iterative:
         exact: Callable[[], Factor] | None = None,
     ):
         self.cp = cp = cross_products
-        self.exact, self.cg_tol = exact, cg_tol
+        self.exact, self.cg_tol, self.seed = exact, cg_tol, seed
         self.few = few_columns(cp, few)
         terms = range(1, cp.k - len(self.few))
         self.pattern = Pattern(cp, terms)
@@ -116,6 +117,9 @@ class Iterative:
         self.stack = np.concatenate([cp.own[0], stack], axis=1)
         self.kernel = level_kernel(self.stack)
         self.z = rademacher(self.trailing.q, probes, seed) if isinstance(probes, int) else probes
+        self.W: Floats | None = None  # (q, d), chosen at the first update
+        self.starts = np.empty((0, 0))  # what the recursions start at: the probes off W, and W
+        self.shares = np.empty(0)  # weight of each in an estimated trace
         self.logdet_se = 0.0
         self.cg_iterations = 0
         self.state: _State | None = None
@@ -154,25 +158,39 @@ class Iterative:
         D = LevelBlocks(self.trailing, operator.blocks())
         R = self.right - self.pattern.A21 @ _rows(SigmaY)
         LR = self.trailing.multiply(own, R, transposed=True)
-        Cz = D.root(self.z)
-        solution = self._solve(operator, D, np.concatenate([Cz, LR], axis=1))
-        k = self.probes
-        U, residual = solution.x[:, k:], solution.residual[:, k:]
-        squares = np.einsum("ij,ij->j", self.z, self.z)
-        logarithms, firsts = lanczos_logarithms(solution.alpha[:, :k], solution.beta[:, :k], squares)
+        if self.W is None:
+            self.W = self._leading(operator, D)
+            self.starts = np.concatenate([self.z - self.W @ (self.W.T @ self.z), self.W], axis=1)
+            self.shares = np.repeat([1.0 / self.probes, 1.0], [self.probes, self.W.shape[1]])
+        k, s = self.probes, len(self.shares)
+        solution = self._solve(operator, D, np.concatenate([D.root(self.starts), LR], axis=1))
+        U, residual = solution.x[:, s:], solution.residual[:, s:]
+        squares = np.einsum("ij,ij->j", self.starts, self.starts)
+        logarithms, firsts = lanczos_logarithms(solution.alpha[:, :s], solution.beta[:, :s], squares)
         estimates = logarithms - (firsts - squares)
-        self.logdet_se = float(estimates.std(ddof=1)) / np.sqrt(k) if k > 1 else np.inf
+        self.logdet_se = float(estimates[:k].std(ddof=1)) / np.sqrt(k)
+        logdet = done.logdet + D.logdet + float(estimates @ self.shares)
         G = self.fixed - np.matmul(self.stack[:, self.m :], SigmaY.transpose(0, 2, 1)).sum(0)
         # U'M U = U'(LR - residual) makes the error of the products second order
         G -= LR.T @ U + U.T @ residual
         border = bordered(0.5 * (G + G.T), self.cp.p + 1, Lambdas[cut:], [self.cp.J[c] for c in self.few])
-        u = D.root_inverse_transposed(self.z)
+        u = D.root_inverse_transposed(self.starts)
         first = 2.0 * u - D.solve(operator.M(u))
-        self.state = _State(
-            Lambdas, Sigma, done, operator, D, R, U, u, solution.x[:, :k], first, border
-        )
-        logdet = done.logdet + D.logdet + float(estimates.mean()) + border.logdet
-        return Reduced(logdet, border.gram)
+        self.state = _State(Lambdas, Sigma, done, operator, D, R, U, u, solution.x[:, :s], first, border)
+        return Reduced(logdet + border.logdet, border.gram)
+
+    def _leading(self, operator: Operator, D: LevelBlocks) -> Floats:
+        """Directions in which C^-1 M C^-T is far from I: at first guess, all levels of an effect moving together."""
+
+        def excess(V: Floats) -> Floats:
+            return D.root_inverse(operator.M(D.root_inverse_transposed(V))) - V
+
+        together = np.zeros((self.trailing.q, sum(self.trailing.m)))
+        effects = zip(self.trailing.m, self.trailing.J, self.trailing.offsets, strict=True)
+        rows = [slice(offset + a * J, offset + (a + 1) * J) for m, J, offset in effects for a in range(m)]
+        for column, own in enumerate(rows):
+            together[own, column] = 1.0
+        return leading_directions(excess, D.root_transposed(together), self.seed)
 
     def _solve(self, operator: Operator, D: LevelBlocks, right: Floats) -> Solution:
         solution = conjugate_gradients(operator.M, D.solve, right, self.cg_tol)
@@ -247,15 +265,14 @@ class Iterative:
 
     def _system_traces(self) -> list[Floats]:
         """Estimates of sum_j (Z_j'V_b^-1Z_j) = Lambda^-T (J I - sum_j (M^-1)_jj) Lambda^-1 for each term of the system."""
-        state, k = self._last(), self.probes
-        split = self.trailing.split
+        state, split = self._last(), self.trailing.split
         rest = split(state.x - state.first)
         out = []
         for l, (L, delta, u, exact) in enumerate(
             zip(state.Lambdas[1:], rest, split(state.u), state.D.inverse, strict=False)
         ):
             m = len(L)
-            estimate = delta.reshape(m, -1) @ u.reshape(m, -1).T / k
+            estimate = (delta * self.shares).reshape(m, -1) @ u.reshape(m, -1).T
             inverse = exact.sum(2) + 0.5 * (estimate + estimate.T)
             L_inverse = np.linalg.inv(L)
             out.append(L_inverse.T @ (self.trailing.J[l] * np.eye(m) - inverse) @ L_inverse)
@@ -266,7 +283,7 @@ class Iterative:
 
         D stands for M in the exact part; the probes add what x - u brings to A12 Lambda M^-1 Lambda'A21.
         """
-        state, k = self._last(), self.probes
+        state, s = self._last(), len(self.shares)
         own = state.Lambdas[1 : self.cp.k - len(self.few)]
         G = [np.einsum("ac,cdj,bd->abj", L, inverse, L) for L, inverse in zip(own, state.D.inverse, strict=True)]
         known = self.pattern.swept_squares(G).transpose(0, 2, 1)  # (m, J, m)
@@ -274,7 +291,7 @@ class Iterative:
         exact = self._swept(half.transpose(2, 1, 0)).sum(1)
         moved = self.trailing.multiply(own, np.concatenate([state.x - state.u, state.u], axis=1))
         T = self._swept(state.operator.eliminated(moved))
-        estimate = np.einsum("ajk,bjk->ab", T[..., :k], T[..., k:]) / k
+        estimate = (T[..., :s] * self.shares).reshape(self.m, -1) @ T[..., s:].reshape(self.m, -1).T
         traced: Floats = state.eliminated.K.sum(2) - exact - 0.5 * (estimate + estimate.T)
         return traced
 
