@@ -102,8 +102,10 @@ class Unstructured:
 
     def parameters(self, Lambda: Floats) -> Floats:
         """Entries of the triangular factor with a diagonal that is not negative, by QR of Lambda'."""
-        wrong = np.tril(Lambda, -1) if self.flipped else np.triu(Lambda, 1)
-        if wrong.any():
+        if self.m == 1:
+            return np.abs(Lambda[0])
+        rows, columns = self.positions
+        if Lambda[columns, rows][rows != columns].any():
             turned = Lambda[::-1] if self.flipped else Lambda
             Lambda = np.asarray(np.linalg.qr(turned.T, mode="r")).T
             Lambda = Lambda[::-1, ::-1] if self.flipped else Lambda

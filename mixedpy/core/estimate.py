@@ -164,7 +164,7 @@ def _record(engine: Engine, objective: Deviance, minimum: Minimum, start: Floats
     Lambdas = engine.outward(minimum.theta)
     modes: list[Floats] = [np.empty(0)] * cp.k
     for i, b in zip(cp.order, engine.factor.modes(profiled.c), strict=True):
-        modes[i] = (conditioned.terms[i] @ b).T
+        modes[i] = conditioned.modes(i, b)
     half = profiled.half @ conditioned.T.T
     parameters = Parameters([t.template for t in conditioned.design.terms])
     convergence = Convergence(

@@ -3,7 +3,7 @@
 Quadratic forms Q_u = sum_j (w_j E_j)^2 of the level sums E = Z_u'(y - X b_ols), with
 w_j = 1 / (1 + 0.1 A_j), A = Z_u'Z_u, and the residual sum of squares are set equal to their exact expectations under
 V = I + sum_v tau_v Z_vZ_v', the projection off X included: E Q_u / sigma^2 = sum_j w_j^2 |(Z_u'P_X V P_X Z_u)_jj|.
-All from cross-products, no factorization (Rao 1971, J. Multivar. Anal. 1, 445-456, with weights that stand for a prior
+All from cross-products, no factorization (Rao 1971, J. Multivar. Anal. 1, 257-275, with weights that stand for a prior
 ratio of 0.1).
 """
 
@@ -22,6 +22,10 @@ __all__ = ["moment_start"]
 _PRIOR_RATIO = 0.1
 _SMALLEST = 0.05
 """Floor of the starting theta: theta = 0 is a stationary point of every model."""
+
+
+_SMALL = 20_000
+"""Up to this many level pairs a plain array is multiplied faster than a sparse one is built."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,12 @@ def _crossed(blocks: CrossBlocks, N: Floats, one: _Column, two: _Column) -> tupl
         gained = N * (N - 2.0 * x)
         return float(one.weight @ gained), float(two.weight[cols] @ gained)
     J, K = len(one.weight), len(two.weight)
-    matrix = sp.csr_array((N, cols, np.searchsorted(rows, np.arange(J + 1))), shape=(J, K))
+    matrix: sp.csr_array | Floats
+    if J * K <= _SMALL:
+        matrix = np.zeros((J, K))
+        matrix[rows, cols] = N
+    else:
+        matrix = sp.csr_array((N, cols, np.searchsorted(rows, np.arange(J + 1))), shape=(J, K))
     square = N * N
     forward = one.weight[rows] @ square - 2.0 * np.vdot(two.GX.T, matrix.T @ (one.X * one.weight).T)
     backward = two.weight[cols] @ square - 2.0 * np.vdot(one.X.T, matrix @ (two.GX * two.weight).T)
