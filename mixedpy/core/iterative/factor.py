@@ -16,6 +16,7 @@ Sigrist 2025, arXiv 2505.09552, for such preconditioners and control variates).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -42,9 +43,6 @@ _FEW = 32
 
 _LAMBDA_FLOOR = 1e-6
 """Diagonals of the system's Lambda are kept this far from zero; the deviance moves by about 1e-12 times the rows."""
-
-_NOISE_SHARE = 0.01
-"""Differences of the log-determinant between neighbouring thetas are good to this share of its standard error."""
 
 
 def few_columns(cp: CrossProducts, limit: int = _FEW) -> tuple[int, ...]:
@@ -90,7 +88,7 @@ class Iterative:
     few : int
         Trailing terms with up to this many columns in all are solved for exactly.
     exact : callable, optional
-        Makes an exact factorization of the same model; None where none is affordable.
+        Makes an exact factorization of the same model, or None where none is affordable.
     """
 
     name = "iterative"
@@ -104,7 +102,7 @@ class Iterative:
         seed: int = 0,
         cg_tol: float = 1e-6,
         few: int = _FEW,
-        exact: Callable[[], Factor] | None = None,
+        exact: Callable[[], Factor | None] = lambda: None,
     ):
         self.cp = cp = cross_products
         self.exact, self.cg_tol, self.seed = exact, cg_tol, seed
@@ -120,7 +118,6 @@ class Iterative:
         self.W: Floats | None = None  # (q, d), chosen at the first update
         self.starts = np.empty((0, 0))  # what the recursions start at: the probes off W, and W
         self.shares = np.empty(0)  # weight of each in an estimated trace
-        self.logdet_se = 0.0
         self.cg_iterations = 0
         self.state: _State | None = None
 
@@ -129,19 +126,12 @@ class Iterative:
         """Number of random vectors."""
         return self.z.shape[1]
 
-    @property
-    def noise(self) -> float:
-        """Error of differences of log|V| between neighbouring thetas."""
-        return _NOISE_SHARE * self.logdet_se
-
     def _columns(self, terms: Sequence[int]) -> tuple[Floats, Floats, Floats]:
         """Products of the right-hand sides [X y Zc]: with Z2 (q, r), with themselves (r, r), with Z1 (m, r, J)."""
         cp, few = self.cp, self.few
         own = [np.concatenate([_rows(cp.right[l]), *(cross_dense(cp, l, c) for c in few)], 1) for l in terms]
         corner = np.concatenate([_rows(cp.right[c]) for c in few]) if few else np.empty((0, cp.p + 1))  # Zc'[X y]
-        square = [
-            [_level_diagonal(cp.own[c]) if c == d else _either(cp, c, d) for d in few] for c in few
-        ]
+        square = [[_level_diagonal(cp.own[c]) if c == d else _either(cp, c, d) for d in few] for c in few]
         inner = np.block(square) if few else np.empty((0, 0))
         fixed = np.block([[cp.fixed, corner.T], [corner, inner]])
         stack = [cp.right[0], *(cross_dense(cp, 0, c).reshape(self.m, self.J, -1).transpose(0, 2, 1) for c in few)]
@@ -168,7 +158,7 @@ class Iterative:
         squares = np.einsum("ij,ij->j", self.starts, self.starts)
         logarithms, firsts = lanczos_logarithms(solution.alpha[:, :s], solution.beta[:, :s], squares)
         estimates = logarithms - (firsts - squares)
-        self.logdet_se = float(estimates[:k].std(ddof=1)) / np.sqrt(k)
+        logdet_se = float(estimates[:k].std(ddof=1)) / math.sqrt(k)
         logdet = done.logdet + D.logdet + float(estimates @ self.shares)
         G = self.fixed - np.matmul(self.stack[:, self.m :], SigmaY.transpose(0, 2, 1)).sum(0)
         # U'M U = U'(LR - residual) makes the error of the products second order
@@ -177,7 +167,7 @@ class Iterative:
         u = D.root_inverse_transposed(self.starts)
         first = 2.0 * u - D.solve(operator.M(u))
         self.state = _State(Lambdas, Sigma, done, operator, D, R, U, u, solution.x[:, :s], first, border)
-        return Reduced(logdet + border.logdet, border.gram)
+        return Reduced(logdet + border.logdet, border.gram, logdet_se)
 
     def _leading(self, operator: Operator, D: LevelBlocks) -> Floats:
         """Directions in which C^-1 M C^-T is far from I: at first guess, all levels of an effect moving together."""
@@ -229,13 +219,13 @@ class Iterative:
 
     def conditional_covariance(self) -> list[Floats]:
         """From an exact factorization, where one is affordable."""
-        if self.exact is None:
+        exact = self.exact()
+        if exact is None:
             raise MixedpyError(
                 f"conditional covariances of {sum(self.cp.J)} levels need an exact factorization, whose estimated "
                 "memory or time is beyond the limits for this model; ask for the conditional modes alone, or fit with "
                 'Control(factorization="blocked") on a machine large enough for it'
             )
-        exact = self.exact()
         exact.update(self._last().Lambdas)
         return exact.conditional_covariance()
 
@@ -249,39 +239,58 @@ class Iterative:
         F2 = self.trailing.split(state.R - state.operator.S(b2))  # Z2'V_b^-1[X y Zc], each (m, J, r)
         Fc = self._split_few(border.G[border.width :] @ border.T)  # Zc'V^-1[X y], each (m, J, p + 1)
         scores = [F1 @ c, *(F @ c for F in F2), *(F @ seed.c for F in Fc)]
-        traces = [self._eliminated_trace(), *self._system_traces(), *self._few_traces()]
+        sampled = [self._eliminated_trace(), *self._system_traces()]
+        traces = [*(K for K, _ in sampled), *self._few_traces()]
         dSigma = [K - _weighted_squares(F, Omega) for K, F in zip(traces[:cut], [F1, *F2], strict=True)]
         dSigma += [K - _weighted_squares(F, seed.Omega) for K, F in zip(traces[cut:], Fc, strict=True)]
         quadratic, fixed = self._information(directions, scores)
         return Derivatives(
             dSigma=tuple(dSigma),
             dLambda=tuple(2.0 * d @ L for d, L in zip(dSigma, state.Lambdas, strict=True)),
-            score=np.concatenate(
-                [np.einsum("tab,ab->t", d, e @ e.T) for d, e in zip(directions, scores, strict=True)]
-            ),
+            score=np.concatenate([np.einsum("tab,ab->t", d, e @ e.T) for d, e in zip(directions, scores, strict=True)]),
             quadratic=quadratic,
             fixed=fixed,
+            noise=self._noise([samples for _, samples in sampled], directions),
         )
 
-    def _system_traces(self) -> list[Floats]:
-        """Estimates of sum_j (Z_j'V_b^-1Z_j) = Lambda^-T (J I - sum_j (M^-1)_jj) Lambda^-1 for each term of the system."""
+    def _noise(self, samples: list[Floats], directions: list[Floats]) -> Floats:
+        """Covariance of the gradient over the probes, for the mean of the probes; none comes from the few columns."""
+        sampled = [np.einsum("tab,kab->tk", d, K) for d, K in zip(directions, samples, strict=False)]
+        gradients = np.concatenate(sampled)
+        T = sum(len(d) for d in directions)
+        noise = np.zeros((T, T))
+        noise[: len(gradients), : len(gradients)] = np.cov(gradients) / self.probes
+        return noise
+
+    def _sampled(self, left: Floats, right: Floats) -> tuple[Floats, Floats]:
+        """Weighted sum of the symmetric parts of left_c right_c' over the starts c, and the probes' own, (k, m, m).
+
+        left and right are (m, J, s).
+        """
+        products = np.einsum("ajs,bjs->sab", left, right)
+        products = 0.5 * (products + products.transpose(0, 2, 1))
+        return np.tensordot(self.shares, products, 1), products[: self.probes]
+
+    def _system_traces(self) -> list[tuple[Floats, Floats]]:
+        """Estimates of sum_j (Z_j'V_b^-1Z_j) = Lambda^-T (J I - sum_j (M^-1)_jj) Lambda^-1 for each term of the system.
+
+        With each, its samples from the probes up to constants and sign.
+        """
         state, split = self._last(), self.trailing.split
-        rest = split(state.x - state.first)
+        rest, u = split(state.x - state.first), split(state.u)
         out = []
-        for l, (L, delta, u, exact) in enumerate(
-            zip(state.Lambdas[1:], rest, split(state.u), state.D.inverse, strict=False)
-        ):
-            m = len(L)
-            estimate = (delta * self.shares).reshape(m, -1) @ u.reshape(m, -1).T
-            inverse = exact.sum(2) + 0.5 * (estimate + estimate.T)
-            L_inverse = np.linalg.inv(L)
-            out.append(L_inverse.T @ (self.trailing.J[l] * np.eye(m) - inverse) @ L_inverse)
+        for l, J in enumerate(self.trailing.J):
+            estimate, samples = self._sampled(rest[l], u[l])
+            inverse = np.linalg.inv(state.Lambdas[1 + l])
+            inner = J * np.eye(len(inverse)) - state.D.inverse[l].sum(2) - estimate
+            out.append((inverse.T @ inner @ inverse, -inverse.T @ samples @ inverse))
         return out
 
-    def _eliminated_trace(self) -> Floats:
+    def _eliminated_trace(self) -> tuple[Floats, Floats]:
         """Estimate of sum_j Z_j'V_b^-1Z_j = sum_j K_j - N_j (A12 Lambda M^-1 Lambda'A21)_jj N_j', N = (I + A Sigma)^-1.
 
-        D stands for M in the exact part; the probes add what x - u brings to A12 Lambda M^-1 Lambda'A21.
+        D stands for M in the exact part; the probes add what x - u brings to A12 Lambda M^-1 Lambda'A21. With it, its
+        samples from the probes up to constants.
         """
         state, s = self._last(), len(self.shares)
         own = state.Lambdas[1 : self.cp.k - len(self.few)]
@@ -291,9 +300,8 @@ class Iterative:
         exact = self._swept(half.transpose(2, 1, 0)).sum(1)
         moved = self.trailing.multiply(own, np.concatenate([state.x - state.u, state.u], axis=1))
         T = self._swept(state.operator.eliminated(moved))
-        estimate = (T[..., :s] * self.shares).reshape(self.m, -1) @ T[..., s:].reshape(self.m, -1).T
-        traced: Floats = state.eliminated.K.sum(2) - exact - 0.5 * (estimate + estimate.T)
-        return traced
+        estimate, samples = self._sampled(T[..., :s], T[..., s:])
+        return state.eliminated.K.sum(2) - exact - estimate, -samples
 
     def _few_traces(self) -> list[Floats]:
         """sum_j Z_j'V^-1Z_j for the terms of few columns, exactly."""
