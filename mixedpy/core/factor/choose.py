@@ -52,10 +52,10 @@ _SYRK_FLOPS = 5.5e10
 _PATTERN_BYTES = 40
 """Bytes per pair of trailing columns while the pattern of S is found."""
 
-_SLOW = 2.0
+_SLOW = 0.25
 """Seconds per evaluation beyond which "auto" leaves an exact factorization to the last steps."""
 
-_TOO_SLOW = 30.0
+_TOO_SLOW = 5.0
 """Seconds per evaluation beyond which not even the last steps are exact."""
 
 Counts = NDArray[np.floating[Any]]

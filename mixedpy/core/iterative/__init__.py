@@ -1,1 +1,1 @@
-"""Crossed terms of any size with nothing factored: conjugate gradients, and log-determinants from their coefficients."""
+"""Crossed terms of any size, nothing factored: conjugate gradients, and log-determinants from their coefficients."""

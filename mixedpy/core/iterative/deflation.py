@@ -1,8 +1,8 @@
 """The few directions in which the preconditioned matrix is far from the identity, taken out of the random estimate.
 
-All trailing levels moving together is such a direction, and so is each community of levels that meet mostly one another.
-Left to the probes, they make most of the Monte-Carlo error of log|M|; on their span W the trace is computed, and the
-probes are projected off it (Meyer, Musco, Musco & Woodruff 2021, Hutch++, SIAM SOSA 142-155).
+All trailing levels moving together is such a direction, and so is each community of levels that meet mostly one
+another. Left to the probes, they make most of the Monte-Carlo error of log|M|; on their span W the trace is computed,
+and the probes are projected off it (Hutch++: Meyer, Musco, Musco & Woodruff 2021, SIAM SOSA, 142-155).
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
 """The iterative factorization: the deviance and its derivatives from conjugate gradients, nothing factored.
 
 Term 1 is eliminated level by level, terms with few columns become right-hand sides (``border``), and the crossed terms
-between them form M = I + Lambda'S Lambda, on which conjugate gradients run with the block-diagonal D = CC' of M as
-preconditioner and three kinds of right-hand sides: Lambda'R for the fixed effects, the response and the few columns; C z
-for probes z of independent signs; and the directions of the average information.
+between them form M = I + Lambda'S Lambda. Conjugate gradients run on M, preconditioned by its block diagonal D = CC',
+with three kinds of right-hand sides: Lambda'R for the fixed effects, the response and the few columns; C z for probes z
+of independent signs; and the directions of the average information.
 
 With E = M - D, u = C^-T z and x = M^-1 C z, whose coefficients are those of a Lanczos recursion,
 
     log|M| = log|D| + E[z'log(C^-1 M C^-T) z - (u'M u - z'z)]       (off a few directions, see ``deflation``)
     (M^-1)_jj = (D^-1)_jj + E[(x - u + D^-1 E u)_j u_j']
 
-What is subtracted has mean zero, since E has no diagonal blocks, and takes the first order of the noise with it (Kundig &
-Sigrist 2025, arXiv 2505.09552, for such preconditioners and control variates).
+What is subtracted has mean zero, since E has no diagonal blocks, and takes the first order of the noise with it (for
+such preconditioners and control variates see Kundig & Sigrist 2025, arXiv 2505.09552).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -339,7 +340,7 @@ class Iterative:
         columns = np.concatenate([np.einsum("axj,taj->xt", Y, own, optimize=True), state.R.T @ w2], axis=1)
         columns -= state.U.T @ tau  # [X y Zc]'V_b^-1Z w
         starts = np.cumsum([0] + [self.cp.m[c] * self.cp.J[c] for c in self.few]).tolist()
-        shares = [slice(a, b) for a, b in zip(starts, starts[1:], strict=False)]
+        shares = [slice(a, b) for a, b in pairwise(starts)]
         wc = _directions(starts[-1], shares, directions[cut:], scores[cut:])
         width = border.width
         Gcc = border.G[width:, width:]

@@ -19,4 +19,4 @@ def rademacher(q: int, count: int, seed: int) -> Floats:
     ((4, 3), True, True)
     """
     bits = np.random.default_rng(seed).integers(0, 2, (q, count), dtype=np.int8)
-    return 2.0 * bits - 1.0
+    return 2.0 * bits.astype(np.float64) - 1.0

@@ -1,7 +1,7 @@
 """The log-determinant of a matrix from the coefficients of conjugate gradients on random right-hand sides.
 
-For z of independent signs, E z'log(A) z = tr log(A) = log|A|. A Lanczos recursion of A started at z gives a tridiagonal T
-with z'log(A) z = |z|^2 e1'log(T) e1 to the accuracy of a Gauss rule (Ubaru, Chen & Saad 2017, SIAM J. Matrix Anal.
+For z of independent signs, E z'log(A) z = tr log(A) = log|A|. A Lanczos recursion of A started at z gives a tridiagonal
+T with z'log(A) z = |z|^2 e1'log(T) e1 to the accuracy of a Gauss rule (Ubaru, Chen & Saad 2017, SIAM J. Matrix Anal.
 Appl. 38(4), 1075-1099).
 """
 
