@@ -12,7 +12,7 @@ from mixedpy.core.control import Control
 from mixedpy.core.covariance import Unstructured
 from mixedpy.core.crossproducts import CrossProducts, cross_products
 from mixedpy.core.deviance import Deviance
-from mixedpy.core.factor.choose import choose_factor
+from mixedpy.core.factor.choose import choose_factor, searcher
 from mixedpy.core.factor.protocol import Factor
 from mixedpy.core.iterative.factor import Iterative
 from mixedpy.core.moments import moment_start
@@ -105,10 +105,13 @@ def estimate(design: Design, *, reml: bool, start: Floats | None = None, control
     first = _from_moments(engine) if start is None else engine.inward(np.asarray(start, float))
     theirs = Parameters([t.template for t in design.terms]).join(engine.outward(first))
     objective = engine.objective(reml=reml)
+    exact, searched = engine.factor, searcher(engine.cross_products, engine.factor, control)
+    if searched is not exact:
+        engine, objective = replace(engine, factor=searched), objective.over(searched)
     minimum, engine, objective = _minimize(engine, objective, first, control)
-    searched = engine.factor
-    if control.finish:
-        minimum, engine, objective = _finish(engine, objective, minimum, control)
+    if isinstance(searched, Iterative) and control.finish and minimum.status is not Status.NOT_FINITE:
+        last = searched.exact() if searched is exact else exact
+        minimum, engine, objective = _finish(engine, objective, minimum, last, control)
     minimum = _on_the_boundary(engine, objective, minimum, control.tol)
     record = _record(engine, objective, minimum, theirs, reml=reml)
     return _sampled(record, searched, objective) if isinstance(searched, Iterative) else record
@@ -138,13 +141,9 @@ def _minimize(engine: Engine, objective: Deviance, start: Floats, control: Contr
 
 
 def _finish(
-    engine: Engine, objective: Deviance, minimum: Minimum, control: Control
+    engine: Engine, objective: Deviance, minimum: Minimum, exact: Factor | None, control: Control
 ) -> tuple[Minimum, Engine, Deviance]:
-    """End an iterative search with exact steps where an exact factorization is affordable."""
-    factor = engine.factor
-    if not isinstance(factor, Iterative) or minimum.status is not Status.CONVERGED:
-        return minimum, engine, objective
-    exact = factor.exact()
+    """End an iterative search with exact steps, where there is an exact factorization."""
     if exact is None:
         return minimum, engine, objective
     last = objective.over(exact)

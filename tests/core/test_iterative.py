@@ -324,3 +324,16 @@ def test_level_blocks_are_block_diagonal_matrices() -> None:
 def test_settings_are_checked(options: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Control(**options)  # type: ignore[arg-type]
+
+
+def test_dear_exact_factorizations_are_spared_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "_SMALLEST_SPARSE", 50)
+    design = VARIANTS["three"]
+    plain = estimate(design, reml=True)
+    monkeypatch.setattr(choose, "_DEAR", 0.0)
+    spared = estimate(design, reml=True)
+    assert plain.convergence.factorization == "schur-dense"
+    assert spared.convergence.factorization == "iterative, schur-dense"
+    assert spared.criterion == pytest.approx(plain.criterion, abs=1e-8)
+    forced = estimate(design, reml=True, control=Control(factorization="blocked"))
+    assert forced.convergence.factorization == "schur-dense"

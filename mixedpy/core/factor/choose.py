@@ -23,7 +23,7 @@ from mixedpy.core.factor.schur import Schur
 from mixedpy.core.factor.storage import DenseStorage, SparsePattern, SparseStorage
 from mixedpy.core.iterative.factor import Iterative
 
-__all__ = ["Cost", "blocked_cost", "choose_factor", "memory_limit"]
+__all__ = ["Cost", "blocked_cost", "choose_factor", "memory_limit", "searcher"]
 
 Ints = NDArray[np.integer[Any]]
 
@@ -52,8 +52,11 @@ _SYRK_FLOPS = 5.5e10
 _PATTERN_BYTES = 40
 """Bytes per pair of trailing columns while the pattern of S is found."""
 
-_SLOW = 0.25
-"""Seconds per evaluation beyond which "auto" leaves an exact factorization to the last steps."""
+_DEAR = 0.2
+"""Seconds per evaluation beyond which "auto" searches iteratively before it takes exact steps."""
+
+_SLOW = 2.0
+"""Seconds per evaluation beyond which "auto" has an exact factorization for the last steps only."""
 
 _TOO_SLOW = 5.0
 """Seconds per evaluation beyond which not even the last steps are exact."""
@@ -115,6 +118,15 @@ def choose_factor(design: Design, cp: CrossProducts, kind: Factorization, contro
         return _exact(cp, _SLOW) or _iterative(cp, control)
     entries = cross_entries(cp)
     return _sparse(cp, entries) if kind == "sparse" else _blocked(cp, entries)
+
+
+def searcher(cp: CrossProducts, factor: Factor, control: Control) -> Factor:
+    """Give the factorization with which to search before exact steps by ``factor``: itself unless it is dear."""
+    if control.factorization != "auto" or not control.finish or not isinstance(factor, Schur):
+        return factor
+    sparse = factor.storage
+    seconds = _sparse_seconds(sparse) if isinstance(sparse, SparseStorage) else blocked_cost(cp).seconds
+    return _iterative(cp, control) if seconds > _DEAR else factor
 
 
 def blocked_cost(cp: CrossProducts) -> Cost:
