@@ -9,7 +9,7 @@ import numpy as np
 from mixedpy.core.arrays import Floats
 from mixedpy.core.factor.trailing import Trailing
 
-__all__ = ["LevelBlocks", "apply_levels"]
+__all__ = ["LevelBlocks", "apply_levels", "inverse_blocks"]
 
 
 def apply_levels(blocks: Floats, V: Floats, *, transposed: bool = False) -> Floats:
@@ -27,6 +27,12 @@ def apply_levels(blocks: Floats, V: Floats, *, transposed: bool = False) -> Floa
             else:
                 out[a] = term
     return out
+
+
+def inverse_blocks(D: Floats) -> Floats:
+    """Inverses of positive definite blocks (m, m, J)."""
+    U = _transposed_inverse(_cholesky(D))
+    return np.einsum("acj,bcj->abj", U, U)
 
 
 class LevelBlocks:

@@ -27,13 +27,14 @@ from mixedpy.core.arrays import Floats
 from mixedpy.core.crossproducts import CrossProducts
 from mixedpy.core.factor.protocol import Derivatives, Factor, Reduced, Seed
 from mixedpy.core.factor.schur import floored
-from mixedpy.core.iterative.blocks import LevelBlocks, apply_levels
+from mixedpy.core.iterative.blocks import apply_levels
 from mixedpy.core.iterative.border import Border, bordered
 from mixedpy.core.iterative.conjugate import Solution, conjugate_gradients
 from mixedpy.core.iterative.deflation import leading_directions
 from mixedpy.core.iterative.probes import rademacher
+from mixedpy.core.iterative.products import cross_dense
 from mixedpy.core.iterative.quadrature import lanczos_logarithms
-from mixedpy.core.iterative.system import Operator, Pattern, cross_dense
+from mixedpy.core.iterative.system import Operator, Pattern
 from mixedpy.core.levelwise import Eliminated, apply_left, level_kernel, posterior
 from mixedpy.errors import MixedpyError
 
@@ -64,7 +65,6 @@ class _State:
     Sigma: Floats  # of the eliminated term
     eliminated: Eliminated
     operator: Operator
-    D: LevelBlocks
     R: Floats  # Z2'V1^-1[X y Zc], (q, r)
     U: Floats  # M^-1 Lambda2'R, (q, r)
     u: Floats  # C^-T z for every start z, (q, s)
@@ -146,15 +146,15 @@ class Iterative:
         done = self.kernel.eliminate(Sigma, Lambdas[0])
         SigmaY = apply_left(Sigma, done.Y)
         operator = Operator(self.pattern, posterior(Sigma, done.K), own)
-        D = LevelBlocks(self.trailing, operator.blocks())
+        D = operator.D
         R = self.right - self.pattern.A21 @ _rows(SigmaY)
-        LR = self.trailing.multiply(own, R, transposed=True)
+        LR = operator.restrict(R)
         if self.W is None:
-            self.W = self._leading(operator, D)
+            self.W = self._leading(operator)
             self.starts = np.concatenate([self.z - self.W @ (self.W.T @ self.z), self.W], axis=1)
             self.shares = np.repeat([1.0 / self.probes, 1.0], [self.probes, self.W.shape[1]])
         k, s = self.probes, len(self.shares)
-        solution = self._solve(operator, D, np.concatenate([D.root(self.starts), LR], axis=1))
+        solution = self._solve(operator, np.concatenate([D.root(self.starts), LR], axis=1))
         U, residual = solution.x[:, s:], solution.residual[:, s:]
         squares = np.einsum("ij,ij->j", self.starts, self.starts)
         logarithms, firsts = lanczos_logarithms(solution.alpha[:, :s], solution.beta[:, :s], squares)
@@ -167,11 +167,13 @@ class Iterative:
         border = bordered(0.5 * (G + G.T), self.cp.p + 1, Lambdas[cut:], [self.cp.J[c] for c in self.few])
         u = D.root_inverse_transposed(self.starts)
         first = 2.0 * u - D.solve(operator.M(u))
-        self.state = _State(Lambdas, Sigma, done, operator, D, R, U, u, solution.x[:, :s], first, border)
+        self.state = _State(Lambdas, Sigma, done, operator, R, U, u, solution.x[:, :s], first, border)
         return Reduced(logdet + border.logdet, border.gram, logdet_se)
 
-    def _leading(self, operator: Operator, D: LevelBlocks) -> Floats:
+    def _leading(self, operator: Operator) -> Floats:
         """Directions in which C^-1 M C^-T is far from I: at first guess, all levels of an effect moving together."""
+
+        D = operator.D
 
         def excess(V: Floats) -> Floats:
             return D.root_inverse(operator.M(D.root_inverse_transposed(V))) - V
@@ -183,8 +185,8 @@ class Iterative:
             together[own, column] = 1.0
         return leading_directions(excess, D.root_transposed(together), self.seed)
 
-    def _solve(self, operator: Operator, D: LevelBlocks, right: Floats) -> Solution:
-        solution = conjugate_gradients(operator.M, D.solve, right, self.cg_tol)
+    def _solve(self, operator: Operator, right: Floats) -> Solution:
+        solution = conjugate_gradients(operator.M, operator.D.solve, right, self.cg_tol)
         self.cg_iterations += solution.iterations
         return solution
 
@@ -201,9 +203,8 @@ class Iterative:
     def modes(self, c: Floats) -> list[Floats]:
         """b1 = Sigma1 Z1'Py, b2 = Lambda2 U T c, and Gamma Zc'V_b^-1(y - X beta) for the few columns."""
         state, border = self._last(), self._last().border
-        own = state.Lambdas[1 : self.cp.k - len(self.few)]
         c_all = border.T @ c
-        b2 = self.trailing.multiply(own, (state.U @ c_all)[:, None])
+        b2 = state.operator.expand((state.U @ c_all)[:, None])
         e1 = np.einsum("acj,c->aj", state.eliminated.Y, c_all)
         e1 -= self._swept(state.operator.eliminated(b2))[..., 0]
         bc = border.Gamma @ border.G[border.width :, : border.width] @ c
@@ -235,7 +236,7 @@ class Iterative:
         state, border = self._last(), self._last().border
         cut = self.cp.k - len(self.few)
         Omega, c = border.seed(seed.Omega), border.T @ seed.c
-        b2 = self.trailing.multiply(state.Lambdas[1:cut], state.U)
+        b2 = state.operator.expand(state.U)
         F1 = state.eliminated.Y.transpose(0, 2, 1) - self._swept(state.operator.eliminated(b2))  # (m, J, r)
         F2 = self.trailing.split(state.R - state.operator.S(b2))  # Z2'V_b^-1[X y Zc], each (m, J, r)
         Fc = self._split_few(border.G[border.width :] @ border.T)  # Zc'V^-1[X y], each (m, J, p + 1)
@@ -275,16 +276,19 @@ class Iterative:
     def _system_traces(self) -> list[tuple[Floats, Floats]]:
         """Estimates of sum_j (Z_j'V_b^-1Z_j) = Lambda^-T (J I - sum_j (M^-1)_jj) Lambda^-1 for each term of the system.
 
-        With each, its samples from the probes up to constants and sign.
+        With each, its samples from the probes up to constants. What T mixes into an inner term is known for D^-1 alone,
+        not for the next order, which is left to the probes there.
         """
-        state, split = self._last(), self.trailing.split
-        rest, u = split(state.x - state.first), split(state.u)
+        state, split, operator = self._last(), self.trailing.split, self._last().operator
+        first = {True: split(operator.turn(state.x - state.u)), False: split(state.x - state.first)}
+        u = split(operator.turn(state.u))
+        inner = {swept.nest.inner for swept in operator.sweeps}
         out = []
-        for l, J in enumerate(self.trailing.J):
-            estimate, samples = self._sampled(rest[l], u[l])
-            inverse = np.linalg.inv(state.Lambdas[1 + l])
-            inner = J * np.eye(len(inverse)) - state.D.inverse[l].sum(2) - estimate
-            out.append((inverse.T @ inner @ inverse, -inverse.T @ samples @ inverse))
+        for s, J in enumerate(self.trailing.J):
+            estimate, samples = self._sampled(first[s in inner][s], u[s])
+            inverse = np.linalg.inv(operator.Lambdas[s])
+            traced = J * np.eye(len(inverse)) - operator.known_inverse(s) - estimate
+            out.append((inverse.T @ traced @ inverse, -inverse.T @ samples @ inverse))
         return out
 
     def _eliminated_trace(self) -> tuple[Floats, Floats]:
@@ -294,12 +298,10 @@ class Iterative:
         samples from the probes up to constants.
         """
         state, s = self._last(), len(self.shares)
-        own = state.Lambdas[1 : self.cp.k - len(self.few)]
-        G = [np.einsum("ac,cdj,bd->abj", L, inverse, L) for L, inverse in zip(own, state.D.inverse, strict=True)]
-        known = self.pattern.swept_squares(G).transpose(0, 2, 1)  # (m, J, m)
+        known = state.operator.known_squares().transpose(0, 2, 1)  # (m, J, m)
         half = self._swept(np.ascontiguousarray(known))
         exact = self._swept(half.transpose(2, 1, 0)).sum(1)
-        moved = self.trailing.multiply(own, np.concatenate([state.x - state.u, state.u], axis=1))
+        moved = state.operator.expand(np.concatenate([state.x - state.u, state.u], axis=1))
         T = self._swept(state.operator.eliminated(moved))
         estimate, samples = self._sampled(T[..., :s], T[..., s:])
         return state.eliminated.K.sum(2) - exact - estimate, -samples
@@ -334,8 +336,8 @@ class Iterative:
         quadratic[k1:, k1:] = w2.T @ Sw
         quadratic[k1:, :k1] = w2.T @ g2
         quadratic[:k1, k1:] = quadratic[k1:, :k1].T
-        tau = self.trailing.multiply(state.Lambdas[1:cut], np.concatenate([g2, Sw], axis=1), transposed=True)
-        solved = self._solve(state.operator, state.D, tau)
+        tau = state.operator.restrict(np.concatenate([g2, Sw], axis=1))
+        solved = self._solve(state.operator, tau)
         quadratic -= tau.T @ solved.x + solved.x.T @ solved.residual
         columns = np.concatenate([np.einsum("axj,taj->xt", Y, own, optimize=True), state.R.T @ w2], axis=1)
         columns -= state.U.T @ tau  # [X y Zc]'V_b^-1Z w
