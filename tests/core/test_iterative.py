@@ -19,7 +19,7 @@ from mixedpy.core.estimate import estimate
 from mixedpy.core.factor import choose
 from mixedpy.core.factor.choose import Cost, blocked_cost, choose_factor
 from mixedpy.core.factor.trailing import Trailing
-from mixedpy.core.iterative import deflation
+from mixedpy.core.iterative import deflation, system
 from mixedpy.core.iterative.blocks import LevelBlocks
 from mixedpy.core.iterative.conjugate import conjugate_gradients
 from mixedpy.core.iterative.factor import Iterative, few_columns
@@ -337,3 +337,57 @@ def test_dear_exact_factorizations_are_spared_the_search(monkeypatch: pytest.Mon
     assert spared.criterion == pytest.approx(plain.criterion, abs=1e-8)
     forced = estimate(design, reml=True, control=Control(factorization="blocked"))
     assert forced.convergence.factorization == "schur-dense"
+
+
+def _brands(*, slopes: bool = False) -> Design:
+    """Users crossed with items, items within brands: the outer effect's columns are among the inner one's."""
+    rng = np.random.default_rng(6)
+    n, users, items, brands = 3000, 200, 90, 36
+    x = rng.standard_normal(n)
+    user = np.concatenate([np.arange(users), rng.integers(0, users, n - users)])
+    item = np.concatenate([np.arange(items), rng.integers(0, items, n - items)])
+    brand = item % brands
+    effects = (rng.standard_normal(k)[c] for c, k in ((user, users), (item, items), (brand, brands)))
+    y = 1.0 + 0.5 * x + 0.6 * sum(effects) + rng.standard_normal(n)  # type: ignore[operator]
+    m = 2 if slopes else 1
+    terms = (
+        RandomTerm(user, users, (0,), Unstructured(1)),
+        RandomTerm(item, items, tuple(range(m)), Unstructured(m)),
+        RandomTerm(brand, brands, (m - 1,), Unstructured(1)),
+    )
+    return Design(y, (np.ones(n), x), (0, 1), terms)
+
+
+@pytest.mark.parametrize("slopes", [False, True])
+def test_nested_terms_of_the_system_are_exact_with_probes_that_span(slopes: bool) -> None:
+    design = _brands(slopes=slopes)
+    cp = cross_products(design)
+    spanned = _spanned(cp, 0)
+    assert len(spanned.pattern.nests) == 1
+    theta = parameters_of(design, cp).join([0.6 * np.eye(m) for m in cp.m])
+    found = []
+    for factor in (spanned, choose_factor(design, cp, "blocked")):
+        deviance = objective(design, factor, cp, reml=True)
+        value = deviance.value(theta)
+        derivatives = deviance.derivatives()
+        assert deviance.profiled is not None
+        found.append((value, *derivatives, factor.modes(deviance.profiled.c)))
+    (value, gradient, hessian, modes), wanted = found
+    assert abs(value - wanted[0]) < DEVIANCE_ATOL
+    _close(gradient, wanted[1])
+    _close(hessian, wanted[2])
+    for ours, oracle in zip(modes, wanted[3], strict=True):
+        _close(ours, oracle)
+
+
+def test_the_change_of_variables_spares_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
+    design = _brands()
+    cp = cross_products(design)
+    iterations = []
+    for _ in range(2):
+        factor = Iterative(cp, few=0)
+        objective(design, factor, cp, reml=True).value(np.full(3, 0.6))
+        iterations.append(factor.cg_iterations)
+        monkeypatch.setattr(system, "find_nests", lambda cp, terms: ())
+    with_nests, without = iterations
+    assert with_nests < 0.7 * without

@@ -43,12 +43,16 @@ __all__ = ["Iterative", "few_columns"]
 _FEW = 32
 """Trailing terms with up to this many columns in all are solved for exactly."""
 
+_FEW_ENTRIES = 25_000_000
+"""Their products with the eliminated term are kept densely, up to this many numbers."""
+
 _LAMBDA_FLOOR = 1e-6
 """Diagonals of the system's Lambda are kept this far from zero; the deviance moves by about 1e-12 times the rows."""
 
 
 def few_columns(cp: CrossProducts, limit: int = _FEW) -> tuple[int, ...]:
     """The last terms with ``limit`` columns in all at most; terms 0 and 1 are never among them."""
+    limit = min(limit, _FEW_ENTRIES // (cp.m[0] * cp.J[0]))
     first = cp.k
     total = 0
     while first > 2 and total + cp.m[first - 1] * cp.J[first - 1] <= limit:
