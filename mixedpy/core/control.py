@@ -33,7 +33,8 @@ class Control:
     seed : int
         Seed of the probes: the same seed gives the same fit.
     cg_tol : float
-        Relative residual at which the conjugate gradients of the iterative factorization stop.
+        Relative residual at which conjugate gradients stop in the iterative factorization, at most 1e-5; those for the
+        probes stop at 100 times as much.
     finish : bool
         End an iterative fit with exact Newton steps where an exact factorization is affordable, so that nothing random
         is left in the result.
@@ -65,5 +66,5 @@ class Control:
             raise ValueError(f"Control(probes={self.probes}) must be at least 2, so that their spread gives an error")
         if self.seed < 0:
             raise ValueError(f"Control(seed={self.seed}) must not be negative")
-        if not 0 < self.cg_tol < 1e-2:
-            raise ValueError(f"Control(cg_tol={self.cg_tol}) must be positive and below 0.01")
+        if not 0 < self.cg_tol <= 1e-5:
+            raise ValueError(f"Control(cg_tol={self.cg_tol}) must be positive and 1e-5 at most")

@@ -11,12 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixedpy.core.arrays import Floats
 
 __all__ = ["Solution", "conjugate_gradients"]
 
 Product = Callable[[Floats], Floats]
+
+_AT_LEAST = 3
+"""Iterations before convergence counts: where M is almost D, it is their difference that must be known."""
+
+_ROUNDING = 1e-14
+"""Residuals below this share of the right-hand side end a column at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +53,21 @@ class Solution:
 
 
 def conjugate_gradients(
-    product: Product, precondition: Product, right: Floats, tol: float, max_iterations: int = 1000
+    product: Product, precondition: Product, right: Floats, tol: float | Floats, max_iterations: int = 1000
 ) -> Solution:
     """Solve M x = r for every column from x = 0.
+
+    Columns that have converged leave the block once they are half of it.
 
     Parameters
     ----------
     product : callable
-        V -> M V for a positive definite matrix, (q, c) to (q, c).
+        V -> M V for a positive definite matrix, (q, c) to (q, c) for any c.
     precondition : callable
         V -> D^-1 V.
     right : (q, c) array
         Right-hand sides.
-    tol : float
+    tol : float or (c,) array
         A column has converged when its residual, in the norm of D^-1, is below this share of the right-hand side's.
     max_iterations : int
         Limit.
@@ -68,16 +77,26 @@ def conjugate_gradients(
     numpy.linalg.LinAlgError
         If some column has not converged within the limit, or M is not positive definite.
     """
-    x, r = np.zeros(right.shape), right.copy()
+    count = right.shape[1]
+    solution, residual = np.zeros(right.shape), right.copy()
+    own = np.arange(count)  # columns of the block
+    x, r = solution, residual
     z = precondition(r)
     p = z.copy()
     rz = np.einsum("ij,ij->j", r, z)
     goal = tol * tol * rz
-    alphas, betas = [], []
-    for _ in range(max_iterations):
-        active = rz > goal
-        if not active.any():
-            break
+    least = np.minimum(goal, _ROUNDING**2 * rz)
+    alphas: list[Floats] = []
+    betas: list[Floats] = []
+    while (active := rz > (goal if len(alphas) >= _AT_LEAST else least)).any():
+        if len(alphas) == max_iterations:
+            raise np.linalg.LinAlgError(f"conjugate gradients did not converge in {max_iterations} iterations")
+        if 2 * active.sum() <= len(own):
+            if x is not solution:
+                solution[:, own], residual[:, own] = x, r
+            own, x, r, p = own[active], x[:, active], r[:, active], p[:, active]
+            rz, goal, least = rz[active], goal[active], least[active]
+            active = np.ones(len(own), bool)
         Mp = product(p)
         pMp = np.einsum("ij,ij->j", p, Mp)
         if not (pMp[active] > 0).all():
@@ -92,9 +111,16 @@ def conjugate_gradients(
         p *= beta
         p += z
         rz = np.where(active, new, rz)
-        alphas.append(alpha)
-        betas.append(beta)
-    else:
-        raise np.linalg.LinAlgError(f"conjugate gradients did not converge in {max_iterations} iterations")
-    empty = np.zeros((0, right.shape[1]))
-    return Solution(x, r, np.array(alphas) if alphas else empty, np.array(betas) if betas else empty)
+        alphas.append(_spread(alpha, own, count))
+        betas.append(_spread(beta, own, count))
+    if x is not solution:
+        solution[:, own], residual[:, own] = x, r
+    empty = np.zeros((0, count))
+    return Solution(solution, residual, np.array(alphas) if alphas else empty, np.array(betas) if betas else empty)
+
+
+def _spread(values: Floats, own: NDArray[np.intp], count: int) -> Floats:
+    """Values of the block's columns among all."""
+    out = np.zeros(count)
+    out[own] = values
+    return out

@@ -46,6 +46,9 @@ _FEW = 32
 _FEW_ENTRIES = 25_000_000
 """Their products with the eliminated term are kept densely, up to this many numbers."""
 
+_LOOSER = 100.0
+"""The probes' residuals may be larger by this: their errors are of second order in log|M|, and not of one sign."""
+
 _LAMBDA_FLOOR = 1e-6
 """Diagonals of the system's Lambda are kept this far from zero; the deviance moves by about 1e-12 times the rows."""
 
@@ -89,7 +92,7 @@ class Iterative:
     seed : int
         Of the random vectors.
     cg_tol : float
-        Relative residual at which the solutions stop.
+        Relative residual at which the solutions for [X y Zc] stop; those for probes and information are looser.
     few : int
         Trailing terms with up to this many columns in all are solved for exactly.
     exact : callable, optional
@@ -158,7 +161,8 @@ class Iterative:
             self.starts = np.concatenate([self.z - self.W @ (self.W.T @ self.z), self.W], axis=1)
             self.shares = np.repeat([1.0 / self.probes, 1.0], [self.probes, self.W.shape[1]])
         k, s = self.probes, len(self.shares)
-        solution = self._solve(operator, np.concatenate([D.root(self.starts), LR], axis=1))
+        tol = self.cg_tol * np.repeat([_LOOSER, 1.0], [s, LR.shape[1]])
+        solution = self._solve(operator, np.concatenate([D.root(self.starts), LR], axis=1), tol)
         U, residual = solution.x[:, s:], solution.residual[:, s:]
         squares = np.einsum("ij,ij->j", self.starts, self.starts)
         logarithms, firsts = lanczos_logarithms(solution.alpha[:, :s], solution.beta[:, :s], squares)
@@ -189,8 +193,8 @@ class Iterative:
             together[own, column] = 1.0
         return leading_directions(excess, D.root_transposed(together), self.seed)
 
-    def _solve(self, operator: Operator, right: Floats) -> Solution:
-        solution = conjugate_gradients(operator.M, operator.D.solve, right, self.cg_tol)
+    def _solve(self, operator: Operator, right: Floats, tol: float | Floats) -> Solution:
+        solution = conjugate_gradients(operator.M, operator.D.solve, right, tol)
         self.cg_iterations += solution.iterations
         return solution
 
@@ -341,7 +345,8 @@ class Iterative:
         quadratic[k1:, :k1] = w2.T @ g2
         quadratic[:k1, k1:] = quadratic[k1:, :k1].T
         tau = state.operator.restrict(np.concatenate([g2, Sw], axis=1))
-        solved = self._solve(state.operator, tau)
+        # the error of the products is of the square of the tolerance
+        solved = self._solve(state.operator, tau, math.sqrt(self.cg_tol))
         quadratic -= tau.T @ solved.x + solved.x.T @ solved.residual
         columns = np.concatenate([np.einsum("axj,taj->xt", Y, own, optimize=True), state.R.T @ w2], axis=1)
         columns -= state.U.T @ tau  # [X y Zc]'V_b^-1Z w
