@@ -19,6 +19,9 @@ __all__ = ["Minimum", "Objective", "minimize"]
 _ROUNDING = 1e-13
 """Relative rounding error of a deviance, per unit of its number of observations."""
 
+_NOISE_SHARE = 0.1
+"""A decrement below this share of the Monte-Carlo error of decrements is not worth a step."""
+
 _SMALLEST_RADIUS = 1e-9
 
 _SLOW = 0.02
@@ -134,7 +137,8 @@ def minimize(objective: Objective, start: Floats, *, n: int, tol: float = 1e-8, 
     iterations = 0
     while iterations < max_iterations:
         iterations += 1
-        rounding, goal = max(_ROUNDING * n, objective.noise), max(tol, objective.noise)
+        rounding = max(_ROUNDING * n, objective.noise)
+        goal = max(tol, _NOISE_SHARE * objective.noise)
         scale = np.maximum(1.0, np.abs(theta))  # steps are measured against parameters that are large
         trial = _solve(gradient * scale, (hessian + correction) * scale * scale[:, None], radius)
         if trial.predicted < goal:
