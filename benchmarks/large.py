@@ -97,7 +97,8 @@ def main() -> None:
     seconds, used = time.perf_counter() - start, time.process_time() - used
     c = record.convergence
     print(f"{size}, {platform.processor() or platform.machine()}")
-    print(f"fit {seconds:.1f} s ({used:.1f} s of processor time), peak {gigabytes():.2f} GB (simulation {simulated:.2f} GB)")
+    print(f"fit {seconds:.1f} s, {used:.1f} s of processor time")
+    print(f"peak {gigabytes():.2f} GB, of which the simulation had reached {simulated:.2f} GB")
     print(f"{c.status.name}, {c.factorization}: {c.evaluations} values, {c.gradients} gradients")
     print(f"{c.cg_iterations} iterations of conjugate gradients, {c.probes} probes")
     print(f"log-likelihood {-0.5 * record.criterion:.4f}, Monte-Carlo standard error {c.loglik_se:.4f}")

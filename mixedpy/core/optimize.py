@@ -32,15 +32,11 @@ _NEAR = 1.0
 
 
 class Objective(Protocol):
-    """A function of theta in two phases.
+    """A function of theta in two phases."""
 
-    Attributes
-    ----------
-    noise : float
-        Part of a step's gain that may be Monte-Carlo error, as of the last derivatives; 0 for an exact function.
-    """
-
-    noise: float
+    @property
+    def noise(self) -> float:
+        """Part of a step's gain that may be Monte-Carlo error, as of the last derivatives; 0 for an exact function."""
 
     def value(self, theta: Floats) -> float:
         """Value at theta; raises ``numpy.linalg.LinAlgError`` where it has none."""
