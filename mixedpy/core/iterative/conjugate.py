@@ -36,6 +36,8 @@ class Solution:
         Solutions.
     residual : (q, c) array
         r - M x.
+    image : (q, c) array
+        M D^-1 r, the product of the first iteration.
     alpha, beta : (s, c) arrays
         Step lengths and direction updates of the s iterations; alpha is 0 from the iteration on at which a column had
         converged.
@@ -43,6 +45,7 @@ class Solution:
 
     x: Floats
     residual: Floats
+    image: Floats
     alpha: Floats
     beta: Floats
 
@@ -78,7 +81,7 @@ def conjugate_gradients(
         If some column has not converged within the limit, or M is not positive definite.
     """
     count = right.shape[1]
-    solution, residual = np.zeros(right.shape), right.copy()
+    solution, residual, image = np.zeros(right.shape), right.copy(), np.zeros(right.shape)
     own = np.arange(count)  # columns of the block
     x, r = solution, residual
     z = precondition(r)
@@ -98,6 +101,8 @@ def conjugate_gradients(
             rz, goal, least = rz[active], goal[active], least[active]
             active = np.ones(len(own), bool)
         Mp = product(p)
+        if not alphas:
+            image[:, own] = Mp
         pMp = np.einsum("ij,ij->j", p, Mp)
         if not (pMp[active] > 0).all():
             raise np.linalg.LinAlgError("the matrix of the conjugate gradients is not positive definite")
@@ -115,8 +120,8 @@ def conjugate_gradients(
         betas.append(_spread(beta, own, count))
     if x is not solution:
         solution[:, own], residual[:, own] = x, r
-    empty = np.zeros((0, count))
-    return Solution(solution, residual, np.array(alphas) if alphas else empty, np.array(betas) if betas else empty)
+    steps = (len(alphas), count)
+    return Solution(solution, residual, image, np.reshape(alphas, steps), np.reshape(betas, steps))
 
 
 def _spread(values: Floats, own: NDArray[np.intp], count: int) -> Floats:

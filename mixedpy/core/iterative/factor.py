@@ -174,13 +174,12 @@ class Iterative:
         G -= LR.T @ U + U.T @ residual
         border = bordered(0.5 * (G + G.T), self.cp.p + 1, Lambdas[cut:], [self.cp.J[c] for c in self.few])
         u = D.root_inverse_transposed(self.starts)
-        first = 2.0 * u - D.solve(operator.M(u))
+        first = 2.0 * u - D.solve(solution.image[:, :s])
         self.state = _State(Lambdas, Sigma, done, operator, R, U, u, solution.x[:, :s], first, border)
         return Reduced(logdet + border.logdet, border.gram, logdet_se)
 
     def _leading(self, operator: Operator) -> Floats:
         """Directions in which C^-1 M C^-T is far from I: at first guess, all levels of an effect moving together."""
-
         D = operator.D
 
         def excess(V: Floats) -> Floats:
