@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.linalg import hadamard
@@ -20,10 +21,12 @@ from mixedpy.core.factor import choose
 from mixedpy.core.factor.choose import Cost, blocked_cost, choose_factor
 from mixedpy.core.factor.trailing import Trailing
 from mixedpy.core.iterative import deflation, system
+from mixedpy.core.iterative import threads as parallel
 from mixedpy.core.iterative.blocks import LevelBlocks
 from mixedpy.core.iterative.conjugate import conjugate_gradients
 from mixedpy.core.iterative.factor import Iterative, few_columns
 from mixedpy.core.iterative.quadrature import lanczos_logarithms
+from mixedpy.core.iterative.threads import SplitMatrix, available_threads
 from mixedpy.core.record import Status
 from mixedpy.errors import MixedpyError
 from tests.core.designs import crossed, designs, objective, parameters_of, some_theta
@@ -391,3 +394,24 @@ def test_the_change_of_variables_spares_iterations(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(system, "find_nests", lambda cp, terms: ())
     with_nests, without = iterations
     assert with_nests < 0.7 * without
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 50])
+def test_split_matrices_multiply_as_whole_ones(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "_WORTH", 1)
+    rng = np.random.default_rng(9)
+    dense = rng.standard_normal((30, 20)) * (rng.random((30, 20)) < 0.3)
+    dense[5:25] = 0.0
+    split = SplitMatrix(sp.csr_array(dense), threads)
+    assert len(split.parts) <= threads
+    V, W = rng.standard_normal((20, 4)), rng.standard_normal((30, 4))
+    np.testing.assert_allclose(split.multiply(V), dense @ V, atol=1e-12)
+    np.testing.assert_allclose(split.multiply_transposed(W), dense.T @ W, atol=1e-12)
+
+
+@pytest.mark.parametrize(("value", "wanted"), [("3", 3), ("1", 1)])
+def test_threads_are_those_of_blas(value: str, wanted: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert available_threads() == wanted
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    assert available_threads() >= 1

@@ -154,7 +154,7 @@ class Iterative:
         SigmaY = apply_left(Sigma, done.Y)
         operator = Operator(self.pattern, posterior(Sigma, done.K), own)
         D = operator.D
-        R = self.right - self.pattern.A21 @ _rows(SigmaY)
+        R = self.right - self.pattern.A12.multiply_transposed(_rows(SigmaY))
         LR = operator.restrict(R)
         if self.W is None:
             self.W = self._leading(operator)
@@ -338,7 +338,7 @@ class Iterative:
         Kw = np.einsum("abj,tbj->taj", K, own)
         quadratic[:k1, :k1] = own.reshape(k1, -1) @ Kw.reshape(k1, -1).T
         kept = (own - np.matmul(Sigma, Kw)).reshape(k1, -1)  # (I + A11 Sigma)^-T w
-        g2 = self.pattern.A21 @ np.ascontiguousarray(kept.T)
+        g2 = self.pattern.A12.multiply_transposed(np.ascontiguousarray(kept.T))
         Sw = state.operator.S(w2)
         quadratic[k1:, k1:] = w2.T @ Sw
         quadratic[k1:, :k1] = w2.T @ g2

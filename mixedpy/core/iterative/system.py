@@ -22,6 +22,7 @@ from mixedpy.core.factor.trailing import Trailing
 from mixedpy.core.iterative.blocks import LevelBlocks, apply_levels
 from mixedpy.core.iterative.nested import Swept, find_nests
 from mixedpy.core.iterative.products import block_matrix, column_squares, row_squares
+from mixedpy.core.iterative.threads import SplitMatrix, available_threads
 
 __all__ = ["Operator", "Pattern"]
 
@@ -42,8 +43,8 @@ class Pattern:
         self.trailing = Trailing([cp.m[l] for l in terms], [cp.J[l] for l in terms])
         self.m, self.J = cp.m[0], cp.J[0]
         parts = [block_matrix(cp.cross[0, l], (cp.m[0], cp.m[l]), (cp.J[0], cp.J[l])) for l in terms]
-        self.A12 = parts[0] if len(parts) == 1 else sp.csr_array(sp.hstack(parts, format="csr"))
-        self.A21 = self.A12.T
+        A12 = parts[0] if len(parts) == 1 else sp.csr_array(sp.hstack(parts, format="csr"))
+        self.A12 = SplitMatrix(A12, available_threads())
         self.A22 = self._own()
         self.nests = find_nests(cp, self.terms)
 
@@ -129,14 +130,14 @@ class Operator:
     def eliminated(self, V: Floats) -> Floats:
         """A12 V for V (q, c), as (m, J, c)."""
         pattern = self.pattern
-        return (pattern.A12 @ V).reshape(pattern.m, pattern.J, -1)
+        return pattern.A12.multiply(V).reshape(pattern.m, pattern.J, -1)
 
     def S(self, V: Floats) -> Floats:
         """S V for V (q, c)."""
         pattern = self.pattern
         inner = apply_levels(self.B, self.eliminated(V))
         out: Floats = pattern.A22 @ V
-        out -= pattern.A21 @ inner.reshape(pattern.m * pattern.J, -1)
+        out -= pattern.A12.multiply_transposed(inner.reshape(pattern.m * pattern.J, -1))
         return out
 
     def M(self, V: Floats) -> Floats:
