@@ -84,11 +84,12 @@ def droppable(schema: Schema) -> list[int]:
     return [t for t, term in enumerate(sets) if not any(term < other for other in sets)]
 
 
-def marginal(schema: Schema, terms: Sequence[int] | None = None) -> Hypotheses:
+def marginal(schema: Schema, design: Design) -> Hypotheses:
     """Test the coefficients of each term as they are, all others in the model."""
+    if _trivial(schema):
+        return type1(schema, design)
     I, assign = np.eye(len(schema.assign)), np.array(schema.assign)
-    chosen = range(len(schema.term_labels)) if terms is None else terms
-    return {schema.term_labels[t]: I[assign == t + 1] for t in chosen}
+    return {label: I[assign == t + 1] for t, label in enumerate(schema.term_labels)}
 
 
 def deletions(schema: Schema, design: Design, data: Any, terms: Sequence[int]) -> Hypotheses:
@@ -121,7 +122,7 @@ def type2(schema: Schema, design: Design) -> Hypotheses:
     if _trivial(schema):
         return type1(schema, design)
     X, assign = design.X, np.array(schema.assign)
-    found = marginal(schema)
+    found = marginal(schema, design)
     for t, inside in enumerate(containing(schema)):
         if inside:
             own, outer = assign == t + 1, np.isin(assign, [s + 1 for s in inside])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -81,13 +83,13 @@ def adjusted_pvalues(t: Floats, df: Floats, method: Adjust, family: Family) -> F
         case "none":
             found = p
         case "tukey":
-            found = _range_sf(x, family.means, nu)
+            found = _range_sf(x, nu, family.means)
         case "scheffe":
             found = _f_sf(x**2 / family.rank, family.rank, nu)
         case "sidak":
             found = -np.expm1(r * np.log1p(-p))
         case "dunnettx":
-            found = 1.0 - _dunnett(x, r, nu)
+            found = _dunnett_sf(x, nu, r)
         case "mvt":
             largest = _maxima(family.correlation[np.ix_(known, known)], nu)
             found = np.array([np.mean(m > v) for m, v in zip(largest, x, strict=True)])
@@ -121,13 +123,13 @@ def critical_values(level: float, df: Floats, method: Adjust, family: Family) ->
         case "none":
             found = stats.t.isf(0.5 * (1.0 - level), df)
         case "tukey":
-            found = np.array([stats.studentized_range.ppf(level, family.means, nu) for nu in df]) / np.sqrt(2.0)
+            found = _of_each(lambda nu: _quantile(partial(_range_sf, k=family.means), level, nu, r), df)
         case "scheffe":
             found = np.sqrt(family.rank * _f_isf(1.0 - level, family.rank, df))
         case "sidak":
             found = stats.t.isf(0.5 * (1.0 - level ** (1.0 / r)), df)
         case "dunnettx":
-            found = np.array([_dunnett_quantile(level, r, nu) for nu in df])
+            found = _of_each(lambda nu: _quantile(partial(_dunnett_sf, r=r), level, nu, r), df)
         case "mvt":
             found = np.array([np.quantile(m, level) for m in _maxima(family.correlation, df)])
         case _:
@@ -135,7 +137,13 @@ def critical_values(level: float, df: Floats, method: Adjust, family: Family) ->
     return np.asarray(found, np.float64)
 
 
-def _range_sf(x: Floats, k: float, df: Floats) -> Floats:
+def _of_each(value: Callable[[float], float], df: Floats) -> Floats:
+    """Evaluate a function at each number, once where they agree."""
+    distinct, inverse = np.unique(df, return_inverse=True)
+    return np.array([value(nu) for nu in distinct.tolist()])[inverse]
+
+
+def _range_sf(x: Floats, df: Floats, k: float) -> Floats:
     """Upper tail of the studentized range of k means at sqrt(2) x."""
     return np.array([stats.studentized_range.sf(np.sqrt(2.0) * v, k, nu) for v, nu in zip(x, df, strict=True)])
 
@@ -152,22 +160,22 @@ def _f_isf(q: float, ndf: int, ddf: Floats) -> Floats:
     return np.where(asymptotic, stats.chi2.isf(q, ndf) / ndf, stats.f.isf(q, ndf, finite))
 
 
-def _dunnett(x: Floats, r: int, df: Floats) -> Floats:
-    """Approximate P(max |t| < x) for r comparisons with a control, as the R package emmeans has it.
+def _dunnett_sf(x: Floats, df: Floats, r: int) -> Floats:
+    """Approximate P(max |t| > x) for r comparisons with a control, as the R package emmeans has it.
 
     A mean of the distribution for all pairs of as many means as have r pairs, and of that for independent tests, with
     weights (r - 1) / r and 1 / r.
     """
-    pairs = 1.0 - _range_sf(x, 0.5 * (1.0 + np.sqrt(1.0 + 8.0 * r)), df)
-    independent = (1.0 - 2.0 * stats.t.sf(x, df)) ** r
+    pairs = _range_sf(x, df, 0.5 * (1.0 + np.sqrt(1.0 + 8.0 * r)))
+    independent = 1.0 - (1.0 - 2.0 * stats.t.sf(x, df)) ** r
     return (r - 1) / r * pairs + independent / r
 
 
-def _dunnett_quantile(level: float, r: int, df: float) -> float:
+def _quantile(tail: Callable[[Floats, Floats], Floats], level: float, df: float, r: int) -> float:
+    """Where the tail of a maximum of r dependent t ratios is 1 - level: beyond one test, within Bonferroni's."""
     nu = np.array([df])
-    upper = float(stats.t.isf(0.5 * (1.0 - level) / r, df))
-    lower = float(stats.t.isf(0.5 * (1.0 - level), df))
-    return float(optimize.brentq(lambda x: _dunnett(np.array([x]), r, nu)[0] - level, lower, upper * 1.01, xtol=1e-6))
+    lower, upper = stats.t.isf(0.5 * (1.0 - level) / np.array([1.0, r + 1.0]), df).tolist()
+    return float(optimize.brentq(lambda x: tail(np.array([x]), nu)[0] - (1.0 - level), lower, upper, xtol=1e-9))
 
 
 def _maxima(correlation: Floats, df: Floats) -> list[Floats]:

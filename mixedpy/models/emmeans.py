@@ -86,9 +86,10 @@ class Functions:
     def tests(self) -> TTests:
         """t tests of all functions against zero, NaN where not estimable."""
         known = _estimable(self.L)
-        found = t_tests(self.inference, np.where(known[:, None], self.L, 0.0), -self.offset)
-        cells = [found.estimate + self.offset, found.se, found.df, found.t, found.pvalue]
-        return TTests(*(np.where(known, cell, np.nan) for cell in cells))
+        found = t_tests(self.inference, self.L[known], -self.offset[known])
+        columns = np.full((5, len(self.L)), np.nan)
+        columns[:, known] = found.estimate + self.offset[known], found.se, found.df, found.t, found.pvalue
+        return TTests(*columns)
 
     def family(self, rows: NDArray[np.intp]) -> Family:
         """What the estimable functions of a group have in common."""
@@ -234,8 +235,11 @@ def emmeans(
             f"type='response': the way back from {fit.schema.response} is not known; log, log2, log10, log1p, sqrt and "
             "exp of a column, or of a column plus a number, are. Use type='link'"
         )
+    labels = means.labels
+    if not over:
+        labels.insert(0, "1", "overall")
     functions = Functions(
-        labels=means.labels,
+        labels=labels,
         by=within,
         L=means.L,
         offset=means.offset,
@@ -251,7 +255,7 @@ def emmeans(
 
 
 def _read_specs(specs: str | Sequence[str], by: str | Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Read "a", "a:b", "a * b", "~ a | b" or a list of names."""
+    """Read "a", "a:b", "a * b", "~ a | b", "1" for the mean over all, or a list of names."""
     within = () if by is None else (by,) if isinstance(by, str) else tuple(by)
     if isinstance(specs, str):
         left, bar, right = specs.strip().removeprefix("~").partition("|")
@@ -261,6 +265,8 @@ def _read_specs(specs: str | Sequence[str], by: str | Sequence[str] | None) -> t
     else:
         over = tuple(specs)
     names = [*over, *within]
+    if over == ("1",):
+        return (), within
     if not over or not all(names) or len(set(names)) < len(names):
         raise DataError(
             f"emmeans: specs={specs!r}, by={by!r} must name distinct predictors, as in 'recipe', ['recipe', 'temp'] or "

@@ -36,6 +36,7 @@ def anova(fit: LmmFit, type: int | str, ddf: str | None) -> AnovaTable:
         found = hypotheses.type3(fit.schema, fit.design, fit.request.data)
     else:
         raise ValueError(f"type={type!r} is unknown; use 1, 2 or 3")
+    found = dict(sorted(found.items(), key=lambda item: len(item[1]) == 0))  # terms without a hypothesis last
     inference = inference_of(fit, ddf)
     heading = f"Type {roman} Analysis of Variance Table with {inference.method.label} method"
     return _table(fit, inference, found, [heading])
@@ -58,17 +59,17 @@ def drop1(fit: LmmFit, scope: str | Sequence[str] | None, ddf: str | None) -> An
     if schema.dropped:
         found = hypotheses.deletions(schema, fit.design, fit.request.data, terms)
     else:
-        found = hypotheses.marginal(schema, terms)
+        every = hypotheses.marginal(schema, fit.design)
+        found = {schema.term_labels[t]: every[schema.term_labels[t]] for t in terms}
     inference = inference_of(fit, ddf)
     heading = [f"Single term deletions using {inference.method.label} method:", "\nModel:", fit.formula]
     return _table(fit, inference, found, heading)
 
 
 def _table(fit: LmmFit, inference: Inference, found: Hypotheses, heading: Sequence[str]) -> AnovaTable:
-    """F tests, terms without a hypothesis last."""
-    tests = {label: f_test(inference, L) for label, L in found.items()}
-    labels = sorted(tests, key=lambda label: tests[label].ndf == 0)
-    return anova_table(_columns(fit, [tests[label] for label in labels]), labels, heading)
+    """F tests of the hypotheses."""
+    tests = [f_test(inference, L) for L in found.values()]
+    return anova_table(_columns(fit, tests), list(found), heading)
 
 
 def _columns(fit: LmmFit, tests: Sequence[FTest]) -> dict[str, Floats]:

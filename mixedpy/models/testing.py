@@ -191,7 +191,7 @@ class Testing:
         ----------
         specs : str or sequence of str
             Predictors whose levels are kept apart: ``"a"``, ``["a", "b"]``, ``"a:b"``, or ``"a | b"`` for ``a`` in
-            groups of ``b``.
+            groups of ``b``; ``"1"`` for the mean over all.
         by : str or sequence of str, optional
             Predictors that make groups, within which means are compared.
         at : mapping of str to values, optional

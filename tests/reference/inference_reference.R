@@ -14,7 +14,7 @@ source(file.path(here, "json.R"))
 source(file.path(here, "lmm_cases.R"))
 source(file.path(here, "lmm_fit.R"))
 options(width = 80)
-emm_options(msg.interaction = FALSE)
+emm_options(msg.interaction = FALSE, lmerTest.limit = 1e5)
 unbox <- jsonlite::unbox
 lmer <- lme4::lmer
 
@@ -55,7 +55,8 @@ means <- list(
     list("cake_unbalanced", ~ temperature, contrast = "poly"),
     list("cake_unbalanced", ~ recipe | temperature, contrast = "pairwise", adjust = "bonferroni"),
     list("cake_unbalanced", ~ recipe, weights = "proportional", contrast = "trt.vs.ctrl"),
-    list("cake_unbalanced", ~ recipe, weights = "cells", contrast = "pairwise", adjust = "scheffe"),
+    list("cake_unbalanced", ~ recipe, weights = "cells", contrast = "pairwise", adjust = "none"),
+    list("cake_unbalanced", ~ temperature, contrast = "pairwise", adjust = "scheffe"),
     list("cake_unbalanced", ~ recipe, weights = "outer", contrast = "eff"),
     list("cake_unbalanced", ~ recipe * temperature, contrast = "consec", adjust = "sidak"),
     list("cake_empty_cell", ~ recipe),
