@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
@@ -103,7 +103,8 @@ def profile(
     engine = prepare(design, control)
     if record.reml:
         record = estimate_prepared(engine, reml=False, start=record.theta, control=control)
-    estimate = point_of(record)
+    objective = engine.objective(reml=False)  # by the factorization that the profiles use, exact or not
+    estimate = replace(point_of(record), deviance=objective.value(engine.inward(record.theta)))
     reach = default_cutoff(len(every)) if cutoff is None else cutoff
     curves = tuple(_curve(engine, design, record, estimate, parameter, control, reach) for parameter in chosen)
     return Profiles(tuple(every), estimate, curves)

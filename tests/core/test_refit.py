@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mixedpy.core.arrays import Design, Floats
-from mixedpy.core.control import Control
+from mixedpy.core.control import Control, Factorization
 from mixedpy.core.covariance import Diagonal, Unstructured
 from mixedpy.core.crossproducts import cross_products
 from mixedpy.core.estimate import Engine, estimate, prepare
@@ -18,6 +18,7 @@ from mixedpy.core.refit.algebra import multiply, positive_inverse, root
 from mixedpy.core.refit.entries import Entries
 from mixedpy.core.refit.oneway import OneWay, classes_of
 from mixedpy.core.refit.refit import refit_all
+from mixedpy.core.refit.respond import respond
 from mixedpy.core.refit.responses import Responses, reduce_responses
 from mixedpy.core.refit.search import minimize_all
 from mixedpy.design import build
@@ -181,6 +182,26 @@ def test_the_symbolic_work_is_done_once(name: str, monkeypatch: pytest.MonkeyPat
     engine = prepare(design, Control(factorization="sparse"))
     refit_all(engine, _some_responses(design, 1), reml=True)
     assert len(calls) == engine.factor.analyses <= 1
+
+
+@pytest.mark.parametrize("kind", ["blocked", "sparse", "iterative", "dense"])
+def test_a_factorization_takes_another_response(kind: Factorization) -> None:
+    """Sharing what depends on the columns alone, it is the factorization built anew."""
+    one = case("penicillin_missing_ml")
+    design = build(one.formula, one.frame()).design
+    control = Control(factorization=kind)
+    engine = prepare(design, control)
+    engine.objective(reml=True).value(np.array([1.2, 2.5]))
+    Y = _some_responses(design, 8, count=1)
+    responses = _reduced(design, engine, Y)
+    shared = respond(engine, responses, 0, Y[:, 0] - responses.shift[0])
+    anew = prepare(replace(design, y=Y[:, 0]), control)
+    theta = np.array([1.0, 2.0])
+    for reml in (True, False):
+        one_objective, two_objective = shared.objective(reml=reml), anew.objective(reml=reml)
+        assert one_objective.value(theta) == pytest.approx(two_objective.value(theta), abs=1e-6)
+        for a, b in zip(one_objective.derivatives(), two_objective.derivatives(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
 def test_a_prepared_model_keeps_its_own_response() -> None:

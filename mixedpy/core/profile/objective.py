@@ -93,6 +93,7 @@ class ScaledDeviance:
         self.coordinates = [slice(a, b) for a, b in pairwise(starts)]
         self.directions = [_basis(t.m) for t in self.templates]
         self.evaluations = 0
+        self.noise = 0.0  # differences of an iterative factorization's values have the same probes on both sides
         self.theta = np.empty(0)
         self.profiled: Profiled | None = None
 
