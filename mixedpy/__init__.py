@@ -12,6 +12,7 @@ from mixedpy.errors import (
     ConvergenceWarning,
     DataError,
     FormulaError,
+    IntervalWarning,
     MixedpyError,
     MixedpyWarning,
     RankDeficiencyWarning,
@@ -19,24 +20,43 @@ from mixedpy.errors import (
     SparseFallbackWarning,
 )
 from mixedpy.inference.selection import NA
+from mixedpy.models.bootstrap import Bootstrap
+from mixedpy.models.comparison import Comparison, anova, compare
 from mixedpy.models.lmer import lmer
 from mixedpy.models.lmm import LmmFit
+from mixedpy.models.manyfits import ManyFits
+from mixedpy.models.power import Power
+from mixedpy.models.prepared import Prepared, prepare
+from mixedpy.models.profile import Profile
+from mixedpy.models.rlrt import RlrtResult, rlrt
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "NA",
+    "Bootstrap",
+    "Comparison",
     "Control",
     "ConvergenceWarning",
     "DataError",
     "FormulaError",
+    "IntervalWarning",
     "LmmFit",
+    "ManyFits",
     "MixedpyError",
     "MixedpyWarning",
+    "Power",
+    "Prepared",
+    "Profile",
     "RankDeficiencyWarning",
+    "RlrtResult",
     "SingularFitWarning",
     "SparseFallbackWarning",
     "__version__",
+    "anova",
+    "compare",
     "datasets",
     "lmer",
+    "prepare",
+    "rlrt",
 ]

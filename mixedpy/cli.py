@@ -56,6 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("formula", metavar="FORMULA", help='as in lme4: "y ~ x + (x | g)"')
     fit.add_argument("data", metavar="DATA", type=Path, help="table: .csv or .tsv, also .gz")
     fit.add_argument("--ml", action="store_true", help="maximum likelihood rather than REML")
+    fit.add_argument(
+        "--ddf",
+        choices=["satterthwaite", "kenward-roger", "none"],
+        default="satterthwaite",
+        help="denominator degrees of freedom of the t tests (default: satterthwaite); none leaves out p values",
+    )
     fit.add_argument("--weights", metavar="COL", help="column of prior weights")
     fit.add_argument("--offset", metavar="COL", help="column with a known part of the linear predictor")
     fit.add_argument("--format", choices=["text", "html"], default="text", help="of the summary (default: text)")
@@ -70,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 def _fit(args: argparse.Namespace) -> int:
     table = _read(args.data)
     fit = lmer(args.formula, table, reml=not args.ml, weights=args.weights, offset=args.offset)
-    text = _render(fit, args.format)
+    text = _render(fit, args.format, None if args.ddf == "none" else args.ddf)
     if args.out is None:
         print(text, flush=True)
     else:
@@ -83,8 +89,8 @@ def _datasets(args: argparse.Namespace) -> int:
     return 0
 
 
-def _render(fit: LmmFit, form: str) -> str:
-    summary = fit.summary(ddf=None)
+def _render(fit: LmmFit, form: str, ddf: str | None) -> str:
+    summary = fit.summary(ddf=ddf)
     return summary._repr_html_() if form == "html" else str(summary).rstrip("\n")
 
 
