@@ -16,6 +16,7 @@ from mixedpy.core.deviance import Deviance
 from mixedpy.core.factor.choose import choose_factor
 from mixedpy.core.factor.dense import Dense
 from mixedpy.core.second_order import expand, in_parameters, second_order, span, symmetric_basis
+from mixedpy.core.second_order.conjugate import Conjugate
 from tests.core.designs import crossed, designs, parameters_of, some_theta
 
 CLOSE = 1e-9
@@ -136,7 +137,26 @@ def test_few_levels_make_sampled_traces_exact(design: Design, seed: int, kind: s
             check(design, some_theta(parameters_of(design, cp), seed), factor)
 
 
-def test_sampled_traces_of_many_levels():
+@given(designs(nested=False).filter(crossed), st.integers(0, 2**32 - 1))
+def test_products_by_conjugate_gradients(design: Design, seed: int):
+    cp = cross_products(design)
+    Lambdas = parameters_of(design, cp).Lambdas(some_theta(parameters_of(design, cp), seed))
+    wanted = Oracle(design, Lambdas, [symmetric_basis(m) for m in cp.m])
+    found = Conjugate(cp, Lambdas)
+    rng = np.random.default_rng(seed)
+    W = [rng.normal(size=(m, 3, J)) for m, J in zip(cp.m, cp.J, strict=True)]
+    flat = np.concatenate([w.transpose(2, 0, 1).reshape(-1, 3) for w in W])
+    product = np.concatenate([w.transpose(2, 0, 1).reshape(-1, 3) for w in found.random_products(W)])
+    assert_allclose(product, wanted.K @ flat, rtol=0, atol=1e-4 * np.abs(wanted.K @ flat).max())
+    XY = np.column_stack([wanted.X, wanted.y])
+    V1XY = np.linalg.solve(wanted.V, XY)
+    assert_allclose(found.gram, XY.T @ V1XY, rtol=0, atol=1e-6 * np.abs(XY.T @ V1XY).max())
+    fixed = np.concatenate([f.transpose(2, 0, 1).reshape(-1, XY.shape[1]) for f in found.fixed_products()])
+    assert_allclose(fixed, wanted.Z.T @ V1XY, rtol=0, atol=1e-4 * np.abs(wanted.Z.T @ V1XY).max())
+
+
+@pytest.mark.parametrize("kind", ["blocked", "iterative"])
+def test_sampled_traces_of_many_levels(kind):
     rng = np.random.default_rng(2)
     n = 3000
     codes = [rng.integers(0, J, n) for J in (700, 400, 20)]
@@ -154,12 +174,13 @@ def test_sampled_traces_of_many_levels():
     exact = second_order(cp, Lambdas, directions)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mixedpy.core.second_order.blocks.MOST_EXACT", 0)
-        sampled = second_order(cp, Lambdas, directions, choose_factor(design, cp, "auto"))
+        sampled = second_order(cp, Lambdas, directions, choose_factor(design, cp, kind))
     few = [k for k, i in enumerate(i for i, E in enumerate(directions) for _ in E) if cp.J[i] == 20]
-    assert_allclose(sampled.trace[few], exact.trace[few], rtol=1e-9)
-    assert_allclose(sampled.trace2[few], exact.trace2[few], rtol=1e-9, atol=1e-9 * exact.trace2.max())
+    close = 1e-9 if kind == "blocked" else 1e-5
+    assert_allclose(sampled.trace[few], exact.trace[few], rtol=close)
+    assert_allclose(sampled.trace2[few], exact.trace2[few], rtol=close, atol=close * exact.trace2.max())
     # the standard error of a trace over J levels from 40 probes is about sqrt(2 / (40 J)) of the largest of its kind
     scale = np.sqrt(np.outer(np.diag(exact.trace2), np.diag(exact.trace2)))
     assert np.abs((sampled.trace2 - exact.trace2) / scale).max() < 5 * np.sqrt(2 / (40 * 400))
     assert not np.array_equal(sampled.trace2, exact.trace2)
-    assert_allclose(sampled.Q, exact.Q, rtol=1e-7, atol=1e-9 * np.abs(exact.Q).max())
+    assert_allclose(sampled.Q, exact.Q, rtol=100 * close, atol=close * np.abs(exact.Q).max())

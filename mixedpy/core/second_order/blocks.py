@@ -22,6 +22,7 @@ from mixedpy.core.arrays import Floats
 from mixedpy.core.crossproducts import CrossProducts
 from mixedpy.core.factor.protocol import Factor
 from mixedpy.core.factor.schur import Schur
+from mixedpy.core.second_order.conjugate import Conjugate
 from mixedpy.core.second_order.crossed import Crossed
 from mixedpy.core.second_order.nested import Nested
 from mixedpy.core.second_order.sampled import Sampled
@@ -30,6 +31,9 @@ __all__ = ["MOST_EXACT", "SecondOrder", "Structure", "second_order", "structure"
 
 MOST_EXACT = 2000
 """Columns of crossed terms beside the first up to which traces are exact: two seconds and 0.3 GB."""
+
+_FEW_SOLUTIONS = 32
+"""Columns of a term up to which its traces are exact where every column costs a run of conjugate gradients."""
 
 
 class Structure(Protocol):
@@ -60,7 +64,7 @@ class SecondOrder:
     Attributes
     ----------
     logdet : float
-        log|V|.
+        log|V|; NaN where nothing is factored.
     gram : (p + 1, p + 1) array
         [X y]'V^-1[X y].
     beta : (p,) array
@@ -106,16 +110,19 @@ class SecondOrder:
 def structure(cp: CrossProducts, Lambdas: list[Floats], factor: Factor | None = None) -> Structure:
     """Eliminate the random effects in the way that suits the terms.
 
-    Crossed terms with more than 2,000 columns beside the first need a factorization that multiplies by K, and have
-    their traces sampled.
+    Crossed terms with more than 2,000 columns beside the first have their traces sampled, by products with K from the
+    factorization, or from conjugate gradients where nothing is factored.
     """
     if cp.chain:
         return Nested(cp, Lambdas)
     columns = sum(m * J for m, J in zip(cp.m[1:], cp.J[1:], strict=True))
-    if columns <= MOST_EXACT or not isinstance(factor, Schur):
+    if columns <= MOST_EXACT or factor is None:
         return Crossed(cp, Lambdas)
-    reduced = factor.update(Lambdas)
-    return Sampled(cp, reduced.logdet, reduced.gram, factor)
+    if isinstance(factor, Schur):
+        reduced = factor.update(Lambdas)
+        return Sampled(cp, reduced.logdet, reduced.gram, factor)
+    conjugate = Conjugate(cp, Lambdas)
+    return Sampled(cp, conjugate.logdet, conjugate.gram, conjugate, few=_FEW_SOLUTIONS)
 
 
 def second_order(

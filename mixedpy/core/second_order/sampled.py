@@ -1,4 +1,4 @@
-"""Crossed terms with many columns: K through the solves of a factorization, traces from products with probes.
+"""Crossed terms with many columns: products with K from elsewhere, traces from its products with probes.
 
 For z with independent random signs over the levels of term i, put into effect a (call it z_a),
 
@@ -21,18 +21,18 @@ from mixedpy.core.crossproducts import CrossProducts
 
 __all__ = ["Products", "Sampled"]
 
-_PROBES = 40
-"""Random probes for each effect: with J levels a trace has a standard error of about sqrt(2 / (40 J)) of itself."""
+_PROBED_LEVELS = 80_000
+"""Probes times levels of an effect: a trace then has a standard error of sqrt(2 / 80,000) = 0.5 % of itself."""
 
-_FEW = 200
-"""Terms with up to this many columns are treated exactly."""
+_PROBES = (2, 40)
+"""Fewest and most probes for an effect."""
+
+FEW = 200
+"""Terms with up to this many columns are treated exactly where products with K are cheap."""
 
 
 class Products(Protocol):
-    """A factorization that multiplies by K."""
-
-    def update(self, Lambdas: list[Floats]) -> object:
-        """Factor V at the given relative covariance factors."""
+    """What multiplies by K, at one set of factors."""
 
     def fixed_products(self) -> list[Floats]:
         """Z'V^-1[X y] of each term, (m, p + 1, J)."""
@@ -44,16 +44,16 @@ class Products(Protocol):
 class Sampled:
     """K of crossed terms, its traces up to a small Monte-Carlo error."""
 
-    def __init__(self, cp: CrossProducts, logdet: float, gram: Floats, factor: Products):
-        self.m, self.J, self.logdet, self.gram, self.factor = cp.m, cp.J, logdet, gram, factor
+    def __init__(self, cp: CrossProducts, logdet: float, gram: Floats, products: Products, few: int = FEW):
+        self.m, self.J, self.logdet, self.gram, self.products, self.few = cp.m, cp.J, logdet, gram, products, few
 
     def fixed(self) -> list[Floats]:
         """Z'V^-1[X y]."""
-        return self.factor.fixed_products()
+        return self.products.fixed_products()
 
     def apply(self, W: list[Floats]) -> list[Floats]:
         """K W."""
-        return self.factor.random_products(W)
+        return self.products.random_products(W)
 
     def traces(self, directions: Sequence[Floats]) -> tuple[Floats, Floats]:
         """tr(K E_r), and tr(K E_r K E_s) from the probes of the term that is treated exactly, or of both."""
@@ -63,9 +63,10 @@ class Sampled:
             share.append(slice(g, g + len(E)))
             g += len(E)
         trace, trace2 = np.empty(g), np.empty((g, g))
-        exact = [m * J <= _FEW for m, J in zip(self.m, self.J, strict=True)]
+        exact = [m * J <= self.few for m, J in zip(self.m, self.J, strict=True)]
         for i, (m, J, E) in enumerate(zip(self.m, self.J, directions, strict=True)):
-            z = np.eye(J) if exact[i] else rng.choice([-1.0, 1.0], (_PROBES, J))  # (c, J)
+            count = min(max(_PROBES[0], -(-_PROBED_LEVELS // J)), _PROBES[1])
+            z = np.eye(J) if exact[i] else rng.choice([-1.0, 1.0], (count, J))  # (c, J)
             count = 1 if exact[i] else len(z)
             Kz = [self._column(i, a, z) for a in range(m)]
             own = np.array([[np.vdot(z, Kz[a][i][b]) for b in range(m)] for a in range(m)]) / count
@@ -89,7 +90,7 @@ class Sampled:
         """K times z (c, J) put into effect a of term i."""
         W = [np.zeros((m, len(z), J)) for m, J in zip(self.m, self.J, strict=True)]
         W[i][a] = z
-        return self.factor.random_products(W)
+        return self.products.random_products(W)
 
 
 def _gram(A: Floats, B: Floats) -> Floats:
