@@ -42,6 +42,14 @@ def _bootstrap(fit: mp.LmmFit) -> Callable[[], object]:
     return lambda: fit.bootstrap(_MANY, seed=1, progress=False)
 
 
+def _rlrt(fit: mp.LmmFit) -> Callable[[], object]:
+    return lambda: mp.rlrt(fit, seed=1)
+
+
+def _power(fit: mp.LmmFit) -> Callable[[], object]:
+    return lambda: fit.power("Days", _MANY, seed=1, progress=False)
+
+
 def _glmm() -> Callable[[], object]:
     one, engine = problem("sleepstudy"), next(e for e in PYTHON_ENGINES if e.name == "glmm")
     table = one.table()
@@ -75,11 +83,11 @@ CALLS: dict[str, tuple[str, Callable[[], Callable[[], object]]]] = {
     "confint_sleepstudy": ("`confint()` of the same", lambda: _fit("sleepstudy", _SLEEP).confint),
     "rlrt_dyestuff": (
         "`rlrt`, 10,000 simulations, Dyestuff",
-        lambda: lambda fit=_fit("Dyestuff", "Yield ~ 1 + (1 | Batch)"): mp.rlrt(fit, seed=1),
+        lambda: _rlrt(_fit("Dyestuff", "Yield ~ 1 + (1 | Batch)")),
     ),
     "power_sleepstudy": (
         f"`power`, {_MANY} simulations, sleepstudy",
-        lambda: lambda fit=_fit("sleepstudy", _SLEEP): fit.power("Days", _MANY, seed=1, progress=False),
+        lambda: _power(_fit("sleepstudy", _SLEEP)),
     ),
     "boot_large": (
         f"`bootstrap({_MANY})`, 1,000,000 rows, 50,000 levels, `(x | g)`",
