@@ -10,6 +10,7 @@ import argparse
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +40,8 @@ class Study:
         Makes the predictors and groups from a random generator.
     full, null : str
         Models with and without the variance that is tested; ``null`` without a random term is a linear model.
-    term : str
-        The random term in question.
+    old : int
+        Effects that the term has without the variance; then covariances are tested too, and there is no exact test.
     truth : dict of str to float
         Standard deviations of the other random effects; residuals have 1.
     """
@@ -49,7 +50,7 @@ class Study:
     table: Callable[[np.random.Generator], pd.DataFrame]
     full: str
     null: str | None
-    term: str
+    old: int
     truth: dict[str, float]
 
 
@@ -63,18 +64,19 @@ def _crossed(rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame({"g": g.astype(str), "h": h.astype(str), "x": rng.normal(size=12)[g]})
 
 
-def _slopes(rng: np.random.Generator) -> pd.DataFrame:
-    return pd.DataFrame({"g": np.repeat(np.arange(12), 6).astype(str), "x": np.tile(np.arange(6.0) - 2.5, 12)})
+def _slopes(rng: np.random.Generator, groups: int = 12, rows: int = 6) -> pd.DataFrame:
+    x = np.arange(rows) - 0.5 * (rows - 1)
+    return pd.DataFrame({"g": np.repeat(np.arange(groups), rows).astype(str), "x": np.tile(x, groups)})
 
 
 DESIGNS = (
-    Study("one way, 15 groups of 2 to 6", _one_way, "y ~ x + (1 | g)", None, "g", {}),
+    Study("one way, 15 groups of 2 to 6", _one_way, "y ~ x + (1 | g)", None, 0, {}),
     Study(
         "crossed, 12 x 8, 80 rows",
         _crossed,
         "y ~ x + (1 | g) + (1 | h)",
         "y ~ x + (1 | h)",
-        "g",
+        0,
         {"h": 0.7},
     ),
     Study(
@@ -82,8 +84,16 @@ DESIGNS = (
         _slopes,
         "y ~ x + (1 | g) + (0 + x | g)",
         "y ~ x + (1 | g)",
-        "g.1",
+        0,
         {"g": 0.7},
+    ),
+    Study(
+        "slopes and their correlation, 30 groups of 4",
+        partial(_slopes, groups=30, rows=4),
+        "y ~ x + (x | g)",
+        "y ~ x + (1 | g)",
+        1,
+        {"g": 1.0},
     ),
 )
 
@@ -108,15 +118,23 @@ def rejections(study: Study, simulations: int, seed: int = 1) -> dict[str, np.nd
     rng = np.random.default_rng(seed)
     full, null = _prepared(study, rng)
     Y = _responses(full, study.truth, simulations, rng)
-    out: dict[str, list[float]] = {"chi2(1)": [], "mixture": [], "exact": []}
+    df = study.old + 1
+    out: dict[str, list[float]] = {f"chi2({df})": [], "mixture": []}
+    if not study.old:
+        out["exact"] = []
     for column in Y:
         fit = full.fit(Y[column])
         fit0 = None if null is None else null.fit(Y[column])
-        exact = mp.rlrt(fit, fit0, nsim=_EXACT, seed=rng)
-        statistic = exact.statistic
-        out["chi2(1)"].append(float(chi2.sf(statistic, 1)))
-        out["mixture"].append(0.5 * float(chi2.sf(statistic, 1)) if statistic > 0 else 1.0)
-        out["exact"].append(exact.pvalue)
+        if study.old:
+            assert fit0 is not None
+            statistic = max(fit0.reml_criterion - fit.reml_criterion, 0.0)
+        else:
+            exact = mp.rlrt(fit, fit0, nsim=_EXACT, seed=rng)
+            statistic = exact.statistic
+            out["exact"].append(exact.pvalue)
+        tails = [float(chi2.sf(statistic, k)) if k else float(statistic <= 0) for k in (df - 1, df)]
+        out[f"chi2({df})"].append(tails[1])
+        out["mixture"].append(0.5 * sum(tails))
     return {name: np.array(p) for name, p in out.items()}
 
 
