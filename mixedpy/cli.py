@@ -1,4 +1,4 @@
-"""The command line: fit a model to a file and print its summary."""
+"""The command line: fit a model to a file and print its summary, compare models."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pandas as pd
 
 from mixedpy import datasets
 from mixedpy.errors import DataError, FormulaError, MixedpyError, MixedpyWarning
+from mixedpy.models.comparison import anova
 from mixedpy.models.lmer import lmer
 from mixedpy.models.lmm import LmmFit
 
@@ -68,6 +69,14 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--out", metavar="FILE", type=Path, help="write there rather than to standard output")
     fit.set_defaults(run=_fit)
 
+    compare = commands.add_parser("anova", help="compare models by likelihood-ratio tests")
+    compare.add_argument("data", metavar="DATA", type=Path, help="table: .csv or .tsv, also .gz")
+    compare.add_argument("formulas", metavar="FORMULA", nargs="+", help="two or more, as in lme4")
+    compare.add_argument("--ml", action="store_true", help="maximum likelihood rather than REML")
+    compare.add_argument("--weights", metavar="COL", help="column of prior weights")
+    compare.add_argument("--offset", metavar="COL", help="column with a known part of the linear predictor")
+    compare.set_defaults(run=_anova)
+
     listing = commands.add_parser("datasets", help="list the data sets that come with mixedpy")
     listing.set_defaults(run=_datasets)
     return parser
@@ -82,6 +91,16 @@ def _fit(args: argparse.Namespace) -> int:
     else:
         args.out.write_text(text + "\n", encoding="utf-8")
     return 0 if fit.converged else _FAILED
+
+
+def _anova(args: argparse.Namespace) -> int:
+    if len(args.formulas) < 2:
+        raise DataError("anova compares models; give two formulas or more")
+    table = _read(args.data)
+    fits = [lmer(one, table, reml=not args.ml, weights=args.weights, offset=args.offset) for one in args.formulas]
+    names = [f"MODEL{k}" for k in range(1, len(fits) + 1)]
+    print(anova(*fits, names=names), flush=True)
+    return 0 if all(fit.converged for fit in fits) else _FAILED
 
 
 def _datasets(args: argparse.Namespace) -> int:
