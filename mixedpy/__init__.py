@@ -21,6 +21,7 @@ from mixedpy.errors import (
 from mixedpy.inference.selection import NA
 from mixedpy.models.lmer import lmer
 from mixedpy.models.lmm import LmmFit
+from mixedpy.models.storage.load import load
 
 __version__ = "0.1.0.dev0"
 
@@ -39,4 +40,5 @@ __all__ = [
     "__version__",
     "datasets",
     "lmer",
+    "load",
 ]

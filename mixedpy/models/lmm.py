@@ -31,6 +31,7 @@ from mixedpy.models.summary import Summary, summarize
 from mixedpy.models.tables import print_record
 from mixedpy.models.update import update_formula
 from mixedpy.models.varcorr import VarCorr
+from mixedpy.models.views import Views
 from mixedpy.report.html import print_html
 from mixedpy.report.text import print_text
 
@@ -38,7 +39,7 @@ __all__ = ["LmmFit", "fit_request"]
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class LmmFit:
+class LmmFit(Views):
     """A linear mixed model fitted by :func:`mixedpy.lmer`; nothing that is called on it changes it.
 
     Attributes
