@@ -85,7 +85,9 @@ def _check_encoding(encoding: Encoding) -> None:
             levels, width = len(variable.levels or ()), len(variable.coding.endings)
             _demand(variable.coding.matrix.shape == (levels, width), f"the contrasts of {variable.name} fit its levels")
     parts = {part for key in encoding.keys for part in key}
-    _demand(all(p.variable in variables and p.column < _width(p, variables[p.variable]) for p in parts), "columns exist")
+    _demand(
+        all(p.variable in variables and p.column < _width(p, variables[p.variable]) for p in parts), "columns exist"
+    )
     _demand(all(part.column >= 0 for part in parts), "columns count from 0")
 
 

@@ -136,7 +136,10 @@ class Writer:
         if choices.get(_tag(kind)) is not kind:
             raise DataError(f"a {kind.__name__} cannot be saved")
         hints = _hints(kind)
-        return {_TAG: _tag(kind), **{f.name: self.write(getattr(value, f.name), hints[f.name]) for f in fields_of(kind)}}
+        return {
+            _TAG: _tag(kind),
+            **{f.name: self.write(getattr(value, f.name), hints[f.name]) for f in fields_of(kind)},
+        }
 
     def _array(self, array: NDArray[Any]) -> int:
         if id(array) not in self._position:
@@ -161,7 +164,12 @@ class Writer:
                 return {_TAG: "dict", "of": [[self._anything(k), self._anything(v)] for k, v in value.items()]}
             case pd.DataFrame():
                 columns = [self._anything(column.to_numpy()) for _, column in value.items()]
-                return {_TAG: "frame", "names": self._index(value.columns), "rows": self._index(value.index), "of": columns}
+                return {
+                    _TAG: "frame",
+                    "names": self._index(value.columns),
+                    "rows": self._index(value.index),
+                    "of": columns,
+                }
             case pd.Series():
                 return self._anything(value.to_numpy())
         raise DataError(f"a value of type {type(value).__name__} cannot be saved")
@@ -265,12 +273,12 @@ class Reader:
             raise Unreadable(f"{_tag(kind)} has an unknown part {min(given)!r}")
         return kind(**arguments)
 
-    def _array(self, at: Any, scalar: Any = None) -> NDArray[Any]:
+    def _array(self, at: Any, scalar: Any = Any) -> NDArray[Any]:
         position = _checked(at, int)
         if not 0 <= position < len(self.arrays):
             raise Unreadable(f"there is no array {position}")
         array = self.arrays[position]
-        if scalar is None or array.dtype == np.dtype(scalar):
+        if scalar is Any or array.dtype == np.dtype(scalar):
             return array
         if not (array.dtype.kind == np.dtype(scalar).kind == "i" and array.dtype.itemsize <= np.dtype(scalar).itemsize):
             raise Unreadable(f"array {position} is of type {array.dtype} where {np.dtype(scalar)} is wanted")
@@ -303,7 +311,9 @@ class Reader:
         given = _checked(value, dict)
         build: Callable[[], pd.Index] | None = {
             "multi": lambda: pd.MultiIndex.from_arrays([*map(self._index, _checked(given["of"], list))]),
-            "range": lambda: pd.RangeIndex(*(_checked(v, int) for v in _checked(given["of"], list)), name=self._name(given)),
+            "range": lambda: pd.RangeIndex(
+                *(_checked(v, int) for v in _checked(given["of"], list)), name=self._name(given)
+            ),
             "numbers": lambda: pd.Index(self._array(given["at"]), name=self._name(given)),
             "labels": lambda: pd.Index([*map(self._anything, _checked(given["of"], list))], name=self._name(given)),
             "time": lambda: self._times(given),

@@ -56,7 +56,7 @@ def read_table(reader: Reader, schema: Schema, written: Any) -> pd.DataFrame:
     Unreadable
         If a column does not have the length of the table.
     """
-    if not isinstance(written, list):
+    if not isinstance(written, list) or not written:
         raise Unreadable("the table is not a list of columns")
     frame = pd.DataFrame(index=schema.table_index)
     for item in written:
