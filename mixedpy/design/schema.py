@@ -19,7 +19,7 @@ from mixedpy.errors import DataError
 from mixedpy.formula import Formula
 from mixedpy.formula.syntax import Node, names
 
-__all__ = ["RandomColumns", "Schema", "fixed_columns", "offset_column", "random_columns"]
+__all__ = ["RandomColumns", "Schema", "effect_columns", "fixed_columns", "offset_column", "random_columns"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,6 +168,14 @@ def random_columns(schema: Schema, newdata: Any, term: int) -> RandomColumns:
     position = np.array([*(lookup.get(level, -1) for level in factor.levels), -1], dtype=np.intp)
     labels = np.array([*factor.levels, None], dtype=object)
     return RandomColumns(position[factor.codes], labels[factor.codes], _columns(frozen.encoding, columns, table))
+
+
+def effect_columns(schema: Schema, newdata: Any, term: int) -> Floats:
+    """Build the columns of a random term's effects from new data, (n, m), without reading its grouping factor."""
+    encoding = schema.terms[term].encoding
+    table = open_table(newdata)
+    columns = _read(table, tuple(v.node for v in encoding.variables))
+    return _columns(encoding, columns, table)
 
 
 def offset_column(schema: Schema, newdata: Any) -> Floats | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +15,16 @@ from mixedpy.core.control import Control
 from mixedpy.core.record import Convergence, FitRecord
 from mixedpy.design import Schema
 from mixedpy.errors import MixedpyError
-from mixedpy.inference import names, rows, selection
+from mixedpy.inference import names, rows
 from mixedpy.inference.criteria import criteria
 from mixedpy.inference.fitted import Kind, Level, fitted, residuals
 from mixedpy.inference.icc import icc
-from mixedpy.inference.predict import predict
-from mixedpy.inference.predictors import of_fit, of_table
+from mixedpy.inference.intervals import Interval
 from mixedpy.inference.ranef import coef, ranef
-from mixedpy.inference.simulate import simulate
 from mixedpy.inference.varcorr import variance_components
 from mixedpy.inference.vcov import joint_vcov, vcov
 from mixedpy.models import fitting
+from mixedpy.models.prediction import Scale, predict_rows, simulate_rows
 from mixedpy.models.request import KEEP, Column, Keep, NaAction, Request
 from mixedpy.models.summary import Summary, summarize
 from mixedpy.models.tables import print_record
@@ -236,13 +235,40 @@ class LmmFit(Views):
         """Return the intraclass correlation: the random effects' share of the variance beside the fixed effects."""
         return icc(self.design, self.record)
 
+    @overload
+    def predict(
+        self,
+        newdata: Any = ...,
+        re_form: str | None = ...,
+        type: Scale = ...,
+        allow_new_levels: bool = ...,
+        interval: None = ...,
+        level: float = ...,
+        se: Literal[False] = ...,
+    ) -> pd.Series[float]: ...
+
+    @overload
+    def predict(
+        self,
+        newdata: Any = ...,
+        re_form: str | None = ...,
+        type: Scale = ...,
+        allow_new_levels: bool = ...,
+        interval: Interval | None = ...,
+        level: float = ...,
+        se: bool = ...,
+    ) -> pd.Series[float] | pd.DataFrame: ...
+
     def predict(
         self,
         newdata: Any = None,
         re_form: str | None = None,
-        type: Literal["link", "response"] = "link",
+        type: Scale = "link",
         allow_new_levels: bool = False,
-    ) -> pd.Series[float]:
+        interval: Interval | None = None,
+        level: float = 0.95,
+        se: bool = False,
+    ) -> pd.Series[float] | pd.DataFrame:
         """Predict the response.
 
         Parameters
@@ -255,18 +281,30 @@ class LmmFit(Views):
         type : {"link", "response"}
             The scale; both are the same for a linear model.
         allow_new_levels : bool
-            Whether a level that the fit has not seen, or that is missing, gets random effects of 0 rather than an
-            error.
+            Whether a level that the fit has not seen, or that is missing, gets random effects of 0, with their prior
+            variance in standard errors and intervals, rather than an error.
+        interval : {"confidence", "prediction"}, optional
+            Limits for the mean given the effects used, or for a new observation: this adds the residual variance and
+            the prior variance of the random effects that ``re_form`` leaves out.
+        level : float
+            Probability that the interval covers.
+        se : bool
+            Whether to add the standard errors of the predictions, without the variance of a new observation.
 
         Returns
         -------
-        Series
-            One value per row.
+        Series or DataFrame
+            One value per row; with ``interval`` or ``se`` columns ``fit``, ``se``, ``lower`` and ``upper`` as asked.
 
         Raises
         ------
         DataError
             If ``newdata`` lacks a column or has unknown levels.
+
+        Notes
+        -----
+        Variances are those of Henderson's (1975, Biometrics 31, 423) mixed-model equations: errors of the fixed and of
+        the random effects jointly. The covariance parameters count as known. Limits are those of a normal distribution.
 
         Examples
         --------
@@ -275,17 +313,20 @@ class LmmFit(Views):
         >>> fit = mp.lmer("Reaction ~ Days + (Days | Subject)", sleepstudy)
         >>> fit.predict(sleepstudy.head(2), re_form="NA").round(2).tolist()
         [251.41, 261.87]
+        >>> fit.predict({"Days": [10.0], "Subject": ["308"]}, interval="prediction").round(1)
+             fit  lower  upper
+        0  450.3  391.3  509.3
         """
-        if type not in ("link", "response"):
-            raise ValueError(f"type={type!r} is unknown; use 'link' or 'response'")
-        chosen = selection.select(self.schema, re_form)
-        if newdata is None:
-            values = predict(of_fit(self.design, self.schema, self.record), self.schema, self.record, chosen, True)
-            return rows.on_rows(self.schema, values)
-        fitting.check_offset_is_a_column(self.request)
-        table = of_table(self.schema, self.record, newdata, chosen=chosen)
-        values = predict(table, self.schema, self.record, chosen, allow_new_levels)
-        return pd.Series(values, index=table.index)
+        return predict_rows(
+            self,
+            newdata,
+            re_form=re_form,
+            type=type,
+            allow_new_levels=allow_new_levels,
+            interval=interval,
+            level=level,
+            se=se,
+        )
 
     def simulate(
         self,
@@ -320,17 +361,7 @@ class LmmFit(Views):
         >>> fit.simulate(nsim=100, seed=1).shape
         (30, 100)
         """
-        given = selection.select(self.schema, re_form)
-        if newdata is None:
-            parts = of_fit(self.design, self.schema, self.record)
-        else:
-            fitting.check_offset_is_a_column(self.request)
-            parts = of_table(self.schema, self.record, newdata, weights=True)
-        y = simulate(parts, self.schema, self.record, given, nsim=nsim, seed=seed)
-        columns = [f"sim_{i}" for i in range(1, nsim + 1)]
-        if newdata is None:
-            return rows.frame_on_rows(self.schema, y, columns)
-        return pd.DataFrame(y, index=parts.index, columns=columns)
+        return simulate_rows(self, newdata, nsim=nsim, seed=seed, re_form=re_form)
 
     def residuals(self, kind: Kind = "response", level: Level = "conditional") -> pd.Series[float]:
         """Return residuals on the rows of the table.
