@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from mixedpy.models.plots import Plots
 from mixedpy.models.storage.save import save_fit
 
 if TYPE_CHECKING:
@@ -17,6 +18,11 @@ class Views:
     """Methods of a fit that show it or write it."""
 
     __slots__ = ()
+
+    @property
+    def plot(self: LmmFit) -> Plots:  # type: ignore[misc]
+        """Plots with matplotlib: ``fit.plot.ranef()``, ``.shrinkage()``, ``.trajectories()`` and others."""
+        return Plots(self)
 
     def save(self: LmmFit, path: str | os.PathLike[str]) -> None:  # type: ignore[misc]
         """Write the fit to a file that :func:`mixedpy.load` reads.

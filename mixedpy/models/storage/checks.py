@@ -53,7 +53,7 @@ def _check_design(design: Design) -> None:
         _demand(_inside(term.columns, len(design.columns)) and term.m > 0, "the random effects have columns")
         _demand(term.template.m == term.m, "a covariance template is as large as its term")
         codes = term.codes
-        _demand(codes.shape == (n,) and 0 <= codes.min() and codes.max() < term.n_levels <= n, "every row has a level")
+        _demand(codes.shape == (n,) and codes.min() >= 0 and codes.max() < term.n_levels <= n, "every row has a level")
 
 
 def _check_schema(design: Design, schema: Schema) -> None:

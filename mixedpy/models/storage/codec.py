@@ -45,12 +45,12 @@ def _tag(kind: type) -> str:
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
 @cache
-def _saved_fields(kind: type) -> tuple[Field[Any], ...]:
+def _fields(kind: Any) -> tuple[Field[Any], ...]:
     return tuple(f for f in fields(kind) if f.init)
 
 
@@ -132,13 +132,13 @@ class Writer:
         return self._anything(value)
 
     def _dataclass(self, value: Any, choices: Mapping[str, type]) -> dict[str, Any]:
-        kind = type(value)
+        kind: Any = type(value)
         if choices.get(_tag(kind)) is not kind:
             raise DataError(f"a {kind.__name__} cannot be saved")
         hints = _hints(kind)
         return {
             _TAG: _tag(kind),
-            **{f.name: self.write(getattr(value, f.name), hints[f.name]) for f in fields_of(kind)},
+            **{f.name: self.write(getattr(value, f.name), hints[f.name]) for f in _fields(kind)},
         }
 
     def _array(self, array: NDArray[Any]) -> int:
@@ -193,11 +193,6 @@ class Writer:
                 f"the row labels, of type {index.dtype}, cannot be saved; fit to data.reset_index() and save that"
             )
         return {_TAG: "labels", "name": name, "of": [*map(self._anything, listed)]}
-
-
-def fields_of(kind: type) -> tuple[Field[Any], ...]:
-    """Fields of a dataclass that are arguments of its constructor."""
-    return _saved_fields(kind)
 
 
 class Reader:
@@ -264,7 +259,7 @@ class Reader:
         kind = _known(choices, given.pop(_TAG, None))
         hints = _hints(kind)
         arguments = {}
-        for f in fields_of(kind):
+        for f in _fields(kind):
             if f.name in given:
                 arguments[f.name] = self.read(given.pop(f.name), hints[f.name])
             elif f.default is MISSING and f.default_factory is MISSING:
@@ -311,9 +306,7 @@ class Reader:
         given = _checked(value, dict)
         build: Callable[[], pd.Index] | None = {
             "multi": lambda: pd.MultiIndex.from_arrays([*map(self._index, _checked(given["of"], list))]),
-            "range": lambda: pd.RangeIndex(
-                *(_checked(v, int) for v in _checked(given["of"], list)), name=self._name(given)
-            ),
+            "range": lambda: self._range(given),
             "numbers": lambda: pd.Index(self._array(given["at"]), name=self._name(given)),
             "labels": lambda: pd.Index([*map(self._anything, _checked(given["of"], list))], name=self._name(given)),
             "time": lambda: self._times(given),
@@ -324,6 +317,10 @@ class Reader:
 
     def _name(self, given: Mapping[str, Any]) -> Any:
         return self._anything(given["name"])
+
+    def _range(self, given: Mapping[str, Any]) -> pd.Index:
+        (start, _), (stop, _), (step, _) = _paired(given["of"], "123")
+        return pd.RangeIndex(_checked(start, int), _checked(stop, int), _checked(step, int), name=self._name(given))
 
     def _times(self, given: Mapping[str, Any]) -> pd.Index:
         unit = _known({u: u for u in ("s", "ms", "us", "ns")}, given["unit"])
