@@ -18,7 +18,10 @@ from mixedpy.errors import (
     SingularFitWarning,
     SparseFallbackWarning,
 )
+from mixedpy.inference.demean import demean
+from mixedpy.inference.layout import design
 from mixedpy.inference.selection import NA
+from mixedpy.models.denovo import simulate
 from mixedpy.models.lmer import lmer
 from mixedpy.models.lmm import LmmFit
 from mixedpy.models.storage.load import load
@@ -39,6 +42,9 @@ __all__ = [
     "SparseFallbackWarning",
     "__version__",
     "datasets",
+    "demean",
+    "design",
     "lmer",
     "load",
+    "simulate",
 ]

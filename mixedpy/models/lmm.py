@@ -17,13 +17,14 @@ from mixedpy.design import Schema
 from mixedpy.errors import MixedpyError
 from mixedpy.inference import names, rows
 from mixedpy.inference.criteria import criteria
-from mixedpy.inference.fitted import Kind, Level, fitted, residuals
+from mixedpy.inference.fitted import fitted
 from mixedpy.inference.icc import icc
 from mixedpy.inference.intervals import Interval
 from mixedpy.inference.ranef import coef, ranef
 from mixedpy.inference.varcorr import variance_components
 from mixedpy.inference.vcov import joint_vcov, vcov
 from mixedpy.models import fitting
+from mixedpy.models.diagnostics import Diagnostics
 from mixedpy.models.prediction import Scale, predict_rows, simulate_rows
 from mixedpy.models.request import KEEP, Column, Keep, NaAction, Request
 from mixedpy.models.summary import Summary, summarize
@@ -38,7 +39,7 @@ __all__ = ["LmmFit", "fit_request"]
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class LmmFit(Views):
+class LmmFit(Views, Diagnostics):
     """A linear mixed model fitted by :func:`mixedpy.lmer`; nothing that is called on it changes it.
 
     Attributes
@@ -362,19 +363,6 @@ class LmmFit(Views):
         (30, 100)
         """
         return simulate_rows(self, newdata, nsim=nsim, seed=seed, re_form=re_form)
-
-    def residuals(self, kind: Kind = "response", level: Level = "conditional") -> pd.Series[float]:
-        """Return residuals on the rows of the table.
-
-        Parameters
-        ----------
-        kind : {"response", "pearson", "scaled"}
-            Observed less fitted; times the square root of the prior weight; divided by sigma as well (the scaled
-            residuals of R's summary).
-        level : {"conditional", "marginal"}
-            Whether the fitted values include the random effects.
-        """
-        return rows.on_rows(self.schema, residuals(self.design, self.record, kind, level))
 
     def refit(self, y: npt.ArrayLike) -> LmmFit:
         """Fit the same model to another response.

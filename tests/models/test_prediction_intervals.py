@@ -77,7 +77,7 @@ def test_simulated_intervals_of_mertools(k):
     found = fit.predict(table.head(3), interval="prediction", se=True)
     width = found["upper"] - found["lower"]
     independent = 2 * ndtri(0.975) * np.sqrt(np.array(theirs["independent_variance"]) + fit.sigma**2)
-    # two quantiles, each with standard error sqrt(.025 * .975 / draws) / density; sigma is drawn too, which adds a little
+    # each of two quantiles has the error sqrt(.025 * .975 / draws) / density; that sigma is drawn too adds a little
     error = np.sqrt(2 * 0.025 * 0.975 / theirs["draws"]) / 0.0584 * independent / (2 * ndtri(0.975))
     simulated = np.subtract(theirs["upper"], theirs["lower"])
     assert (np.abs(simulated - independent) < 4 * error + 0.01 * independent).all()
@@ -212,7 +212,7 @@ def test_levels_new_in_one_term_only():
     parts = [fit.predict(new.iloc[[0]], re_form="~ (1 | plate)", se=True)["se"].iloc[0]]
     parts.append(fit.predict(new.iloc[[1]], re_form="~ (1 | sample)", se=True)["se"].iloc[0])
     prior = fit.varcorr().to_frame().set_index("grp")["vcov"]
-    assert_allclose(found["se"] ** 2, np.square(parts) + [prior["sample"], prior["plate"]])
+    assert_allclose(found["se"] ** 2, [*np.square(parts)[:1] + prior["sample"], *np.square(parts)[1:] + prior["plate"]])
 
 
 def test_fits_with_a_variance_of_zero():
