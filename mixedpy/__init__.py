@@ -24,9 +24,9 @@ from mixedpy.inference.selection import NA
 from mixedpy.models.denovo import simulate
 from mixedpy.models.lmer import lmer
 from mixedpy.models.lmm import LmmFit
+from mixedpy.models.model_table import table
 from mixedpy.models.storage.load import load
-
-__version__ = "0.1.0.dev0"
+from mixedpy.version import __version__
 
 __all__ = [
     "NA",
@@ -47,4 +47,5 @@ __all__ = [
     "lmer",
     "load",
     "simulate",
+    "table",
 ]

@@ -12,7 +12,6 @@ import json
 import math
 import os
 import re
-import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixedpy.errors import DataError
+from mixedpy.models.files import write_whole
 
 __all__ = ["damaged", "read_archive", "write_archive"]
 
@@ -58,19 +58,12 @@ def write_archive(path: Path, content: Mapping[str, Any], arrays: Sequence[NDArr
     members = [_npy(array) for array in arrays]
     digests = [hashlib.sha256(data).hexdigest() for data in members]
     manifest = json.dumps({**content, "arrays": digests}, allow_nan=False, ensure_ascii=False, indent=1)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            archive.writestr(zipfile.ZipInfo(_MANIFEST, _DATE), manifest.encode())
-            for k, data in enumerate(members):
-                archive.writestr(zipfile.ZipInfo(_member(k), _DATE), data)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo(_MANIFEST, _DATE), manifest.encode())
+        for k, data in enumerate(members):
+            archive.writestr(zipfile.ZipInfo(_member(k), _DATE), data)
+    write_whole(path, buffer.getvalue())
 
 
 def read_archive(path: Path) -> tuple[dict[str, Any], list[NDArray[Any]]]:

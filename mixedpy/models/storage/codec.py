@@ -133,7 +133,7 @@ class Writer:
 
     def _dataclass(self, value: Any, choices: Mapping[str, type]) -> dict[str, Any]:
         kind: Any = type(value)
-        if choices.get(_tag(kind)) is not kind:
+        if kind not in choices.values():
             raise DataError(f"a {kind.__name__} cannot be saved")
         hints = _hints(kind)
         return {

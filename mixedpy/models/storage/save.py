@@ -13,6 +13,7 @@ from mixedpy.design import Schema
 from mixedpy.models.storage.archive import write_archive
 from mixedpy.models.storage.codec import Writer
 from mixedpy.models.storage.table import write_table
+from mixedpy.version import __version__
 
 if TYPE_CHECKING:
     from mixedpy.models.lmm import LmmFit
@@ -44,7 +45,7 @@ ARGUMENTS: Final[dict[str, Any]] = {
 def save_fit(fit: LmmFit, path: str | os.PathLike[str]) -> None:
     """Write a fit to a file; see `mixedpy.models.lmm.LmmFit.save`."""
     writer = Writer()
-    content: dict[str, Any] = {"format": FORMAT, "version": VERSION, "kind": "linear"}
+    content: dict[str, Any] = {"format": FORMAT, "version": VERSION, "kind": "linear", "writer": __version__}
     for name, kind in PARTS.items():
         content[name] = writer.write(getattr(fit, name), kind)
     content["request"] = {name: writer.write(getattr(fit.request, name), kind) for name, kind in ARGUMENTS.items()}

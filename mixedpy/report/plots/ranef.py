@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import beta
+from scipy.special import betaincinv, ndtri
 
 from mixedpy.report.plots.records import EffectModes, Floats
 from mixedpy.report.plots.style import BLUE, GREY, LIGHT, AxesLike, Panels, one_or_all, panels, styled
@@ -97,7 +96,7 @@ def quantile_band(panel: Any, ordered: Floats, level: float) -> None:
     n = len(ordered)
     x, i = normal_quantiles(n), np.arange(1, n + 1)
     tail = 0.5 - level / 2
-    lower, upper = (ndtri(beta.ppf(q, i, n + 1 - i)) for q in (tail, 1 - tail))
+    lower, upper = (ndtri(betaincinv(i, n + 1 - i, q)) for q in (tail, 1 - tail))
     panel.fill_between(x, lower, upper, color=LIGHT, alpha=0.6, linewidth=0)
     panel.plot(x, x, color=GREY, linewidth=0.8)
     panel.plot(x, ordered, "o", color=BLUE, markersize=2.6 if n <= 500 else 1.2, alpha=0.8, rasterized=n > 2000)
