@@ -15,8 +15,9 @@ from mixedpy.core.rank import independent_columns
 
 __all__ = ["Outcome", "Remainder", "held", "refitted", "without"]
 
-_REFIT_TOL = 1e-12
-"""Expected gain at which a refit stops: fixed effects that differ in the seventh digit are then told apart."""
+_REFIT_TOL = 1e-18
+"""Expected gain at which a refit stops, in effect at rounding error: what is reported is a difference of two fits, and
+the covariances of the fixed effects move with theta in the first order."""
 
 
 class Outcome(Enum):

@@ -161,14 +161,15 @@ def influence_by_refits(
     d = record.beta - beta
     with np.errstate(invalid="ignore"):
         inner = np.linalg.solve(vcov, d[:, :, None])[:, :, 0] if p else d
-    relative = np.linalg.solve(whole, vcov) if p else vcov
+        relative = np.linalg.solve(whole, vcov) if p else vcov
+        determinant = np.linalg.det(relative)
     return Influence(
         way="refit" if full else "held",
         beta=beta,
         cooks_distance=np.einsum("ja,ja->j", d, np.linalg.solve(whole, d.T).T) / max(p, 1),
         mdffits=np.einsum("ja,ja->j", d, inner) / max(p, 1),
         covtrace=np.abs(np.einsum("jaa->j", relative) - p),
-        covratio=np.linalg.det(relative),
+        covratio=determinant,
         theta=np.stack([one.theta for one in found]) if full else None,
         sigma=np.array([one.sigma for one in found]) if full else None,
         outcomes=tuple((j, one.outcome) for j, one in enumerate(found) if one.outcome is not Outcome.FITTED),

@@ -96,6 +96,6 @@ def _values(name: str, given: Any) -> Any:
     return values.to_numpy()
 
 
-def _labelled(name: str, count: int) -> pd.Categorical:
+def _labelled(name: str, count: int) -> Any:
     labels = [f"{name}{k}" for k in range(1, count + 1)]
     return pd.Categorical(labels, categories=labels)

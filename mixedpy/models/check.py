@@ -268,7 +268,7 @@ def _influence(fit: LmmFit) -> list[Finding]:
             findings.append(Finding("influence", "note", text, f'fit.influence("{group}") does it.'))
             continue
         distance = np.nan_to_num(found.cooks_distance)
-        high = np.flatnonzero(distance > _INFLUENTIAL)
+        high, apart = np.flatnonzero(distance > _INFLUENTIAL), np.flatnonzero(distance > _standing_out(distance))
         if len(high):
             named = [levels[j] for j in high[np.argsort(-distance[high])][:5]]
             text = (
@@ -277,14 +277,27 @@ def _influence(fit: LmmFit) -> list[Finding]:
             )
             advice = f'See fit.influence("{group}").fixef for the estimates without it.'
             findings.append(Finding("influence", "problem", text, advice))
+        elif len(apart):
+            named = [levels[j] for j in apart[np.argsort(-distance[apart])][:5]]
+            text = (
+                f"{_and(named)} of {group} {'moves' if len(named) == 1 else 'move'} the fixed effects more than the others "
+                f"(Cook's distance up to {distance.max():.2f})."
+            )
+            findings.append(Finding("influence", "note", text, f'See fit.influence("{group}").'))
         alone = [levels[j] for j, _ in found.outcomes][:5]
         if alone:
             text = f"without {_and(alone)} of {group} the fixed effects are not determined: they rest on it alone."
             findings.append(Finding("influence", "note", text, "Say so in the report, or simplify the fixed part."))
-        if not len(high) and not alone:
+        if not len(high) and not len(apart) and not alone:
             text = f"no level of {group} decides the fixed effects (Cook's distance at most {distance.max():.2f})."
             findings.append(Finding("influence", "ok", text))
     return findings
+
+
+def _standing_out(distance: Floats) -> float:
+    """Limit above which a distance stands out: 4 / J, and three times the interquartile range above the box."""
+    lower, upper = np.quantile(distance, [0.25, 0.75])
+    return max(4.0 / len(distance), float(upper + 3.0 * (upper - lower)))
 
 
 def _leaving_out(fit: LmmFit, codes: np.ndarray, n_groups: int) -> Influence | None:
