@@ -1,4 +1,4 @@
-"""Fits for the package marginaleffects: predictions, comparisons and slopes with standard errors by the delta method."""
+"""Fits for the package marginaleffects: predictions, comparisons and slopes, with errors by the delta method."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from mixedpy.core.arrays import Floats
 from mixedpy.core.control import Control
 from mixedpy.errors import SingularFitWarning
 from mixedpy.models.lmer import lmer
+from mixedpy.models.lmm import LmmFit
 from mixedpy.models.request import DEFAULT_CONTROL
 
 __all__ = ["MixedRegressor"]
@@ -100,18 +101,23 @@ class MixedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         MixedRegressor
             Itself.
         """
-        X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+        rows: Floats
+        response: Floats
+        rows, response = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         groups, slopes = self._positions(self.groups, "groups"), self._positions(self.slopes, "slopes")
-        weights = None if sample_weight is None else _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        if weights is not None and not weights.all():
-            X, y, weights = X[weights > 0], y[weights > 0], weights[weights > 0]
-        self._fixed = [k for k in range(X.shape[1]) if k not in groups]
+        weights: Floats | None = None
+        if sample_weight is not None:
+            weights = np.asarray(_check_sample_weight(sample_weight, rows, ensure_non_negative=True))
+            used = weights > 0
+            rows, response, weights = rows[used], response[used], weights[used]
+        self._fixed = [k for k in range(rows.shape[1]) if k not in groups]
+        self.fit_: LmmFit | None = None
         if groups:
-            self._fit_mixed(X, y, weights, groups, slopes)
+            self._fit_mixed(rows, response, weights, groups, slopes)
         elif slopes:
             raise ValueError("slopes need groups over which they vary; name the grouping columns in groups=")
         else:
-            self._fit_least_squares(X, y, weights)
+            self._fit_least_squares(rows, response, weights)
         return self
 
     def predict(self, X: Any) -> Floats:
@@ -119,9 +125,8 @@ class MixedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         if self.fit_ is None:
-            fitted: Floats = X[:, self._fixed] @ self.coef_ + self.intercept_
-            return fitted
-        return self.fit_.predict(_table(X), allow_new_levels=True).to_numpy()
+            return np.asarray(X[:, self._fixed] @ self.coef_ + self.intercept_)
+        return np.asarray(self.fit_.predict(_table(X), allow_new_levels=True))
 
     def _positions(self, columns: Sequence[str | int] | None, what: str) -> list[int]:
         """Find columns by name or position."""
@@ -150,15 +155,15 @@ class MixedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SingularFitWarning)  # an ordinary outcome; fit_.singular says so
             formula = f"y ~ {' + '.join(['1', *fixed, *random])}"
-            self.fit_ = lmer(formula, table, reml=self.reml, weights=weights, control=self.control or DEFAULT_CONTROL)
-        self.intercept_ = float(self.fit_.fixef["(Intercept)"])
-        self.coef_ = self.fit_.fixef.reindex(fixed, fill_value=0.0).to_numpy()
+            fit = lmer(formula, table, reml=self.reml, weights=weights, control=self.control or DEFAULT_CONTROL)
+        self.fit_ = fit
+        self.intercept_ = float(fit.fixef["(Intercept)"])
+        self.coef_ = np.asarray(fit.fixef.reindex(fixed, fill_value=0.0))
 
     def _fit_least_squares(self, X: Floats, y: Floats, weights: Floats | None) -> None:
         root = np.ones(len(y)) if weights is None else np.sqrt(weights)
         total = (root**2).sum()
         centre, level = root**2 @ X / total, float(root**2 @ y / total)
-        self.fit_ = None
         self.coef_ = np.linalg.lstsq((X - centre) * root[:, None], (y - level) * root, rcond=None)[0]
         self.intercept_ = level - float(centre @ self.coef_)
 
