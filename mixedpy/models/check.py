@@ -280,8 +280,8 @@ def _influence(fit: LmmFit) -> list[Finding]:
         elif len(apart):
             named = [levels[j] for j in apart[np.argsort(-distance[apart])][:5]]
             text = (
-                f"{_and(named)} of {group} {'moves' if len(named) == 1 else 'move'} the fixed effects more than the others "
-                f"(Cook's distance up to {distance.max():.2f})."
+                f"{_and(named)} of {group} {'moves' if len(named) == 1 else 'move'} the fixed effects more than the "
+                f"others (Cook's distance up to {distance.max():.2f})."
             )
             findings.append(Finding("influence", "note", text, f'See fit.influence("{group}").'))
         alone = [levels[j] for j, _ in found.outcomes][:5]
