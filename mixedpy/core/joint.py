@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from mixedpy.core.arrays import Design, Floats
-from mixedpy.core.conditioning import condition
+from mixedpy.core.conditioning import Conditioned, condition
 from mixedpy.core.crossproducts import CrossProducts, cross_products
 from mixedpy.core.factor.cholesky import SparseCholesky, analyze
 from mixedpy.core.factor.selected_inverse import SelectedInverse
@@ -95,13 +95,12 @@ class JointCovariance:
         The change of columns.
     """
 
-    def __init__(self, design: Design, record: FitRecord):
-        conditioned = condition(design)
-        self._cp = cp = cross_products(conditioned.design)
+    def __init__(self, conditioned: Conditioned, cross_products: CrossProducts, Lambdas: Sequence[Floats]):
+        self._cp = cp = cross_products
         self._place = {term: place for place, term in enumerate(cp.order)}
-        self._Lambdas = [conditioned.conditioned_Lambda(i, record.Lambda[i]) for i in cp.order]
+        self._Lambdas = [conditioned.conditioned_Lambda(i, Lambdas[i]) for i in cp.order]
         self._maps = conditioned.terms
-        self._prior = [L @ L.T for L in record.Lambda]
+        self._prior = [L @ L.T for L in Lambdas]
         self.T = conditioned.T
         right = [
             np.einsum("ab,acj->jbc", L, block[:, : cp.p])  # Lambda'Z'WX, (J, m, p)
@@ -134,8 +133,9 @@ class JointCovariance:
             left, other = self._Lambdas[i], self._Lambdas[l]
             B = np.einsum("ab,bcj,dc->jad", left, values, other, optimize=True)
             self._cross[i, l] = _Cross(blocks.rows * self._cp.J[l] + blocks.cols, B)
-        stacked = factor.solve(np.concatenate([block.reshape(-1, self._cp.p) for block in right]))
-        return own, [stacked[s].reshape(-1, m, self._cp.p) for s, m in zip(entries.shares, self._cp.m, strict=True)]
+        stacked = np.concatenate([block.reshape(block.shape[0] * block.shape[1], -1) for block in right])
+        solved = factor.solve(stacked) if stacked.size else stacked  # there may be no fixed effects
+        return own, [solved[s].reshape(block.shape) for s, block in zip(entries.shares, right, strict=True)]
 
     def rows(self, X: Floats, terms: Sequence[TermRow | None]) -> RowVariances:
         """Compute the variances of rows x'beta + z'b.
@@ -235,7 +235,8 @@ def joint_covariance(design: Design, record: FitRecord) -> JointCovariance:
     >>> bool(np.isclose(rows.joint[0], record.unscaled_vcov[0, 0]))
     True
     """
-    return JointCovariance(design, record)
+    conditioned = condition(design)
+    return JointCovariance(conditioned, cross_products(conditioned.design), record.Lambda)
 
 
 def _inverse_half(S: Floats) -> Floats:

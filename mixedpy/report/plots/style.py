@@ -68,6 +68,8 @@ _STYLE: Final[dict[str, Any]] = {
     "figure.constrained_layout.h_pad": 0.06,
     "figure.dpi": 100.0,
     "savefig.dpi": 200.0,
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+    "text.usetex": False,
     "pdf.fonttype": 42,
     "ps.fonttype": 42,
 }
