@@ -186,7 +186,8 @@ def test_devices_and_links_are_not_replaced(tmp_path: Path):
     assert (tmp_path / "real").read_text() == "new"
 
 
-NOTEBOOK = """<!doctype html><style>:root {{ color-scheme: {scheme} }} body {{ background: {paper}; color: {ink} }}</style>
+NOTEBOOK = """<!doctype html>
+<style>:root {{ color-scheme: {scheme} }} body {{ background: {paper}; color: {ink} }}</style>
 <body>{views}</body>"""
 
 

@@ -364,7 +364,7 @@ HOSTILE = st.one_of(
 @settings(max_examples=200)
 @given(data=st.data(), value=HOSTILE)
 def test_a_manifest_changed_on_purpose(saved: bytes, sleepstudy, tmp_path_factory, data: st.DataObject, value: Any):
-    """Whatever stands in the place of any part: a DataError, or a fit whose predictions end in numbers or our errors."""
+    """Whatever stands in the place of any part: a DataError, or a fit whose methods give numbers or our errors."""
     manifest = json.loads(unpack(saved)["manifest.json"])
     place = data.draw(st.sampled_from(sorted((p for p in leaves(manifest) if p), key=str)))
 

@@ -43,7 +43,7 @@ def draw_trajectories(record: TrajectoryRecord, *, overlay: bool, ax: AxesLike) 
         panel.plot(record.grid, level.population, color=ORANGE, linewidth=0.9, linestyle=(0, (4, 2)))
         panel.plot(record.grid, level.conditional, color=BLUE)
         panel.set_title(level.label, fontsize=8, pad=2)
-        _ticks(panel, record)
+        _ticks(panel, record, 18)
     figure = axes[0].figure
     if ax is None:
         shown = "" if k == record.n_levels else f" ({k} of {record.n_levels:,} levels of {record.group})"
@@ -80,9 +80,11 @@ def _overlay(panel: Any, record: TrajectoryRecord) -> None:
     panel.set_ylabel(record.y_name)
     panel.set_title(_title(record))
     panel.legend(loc="best")
-    _ticks(panel, record)
+    _ticks(panel, record, 60)
 
 
-def _ticks(panel: Any, record: TrajectoryRecord) -> None:
+def _ticks(panel: Any, record: TrajectoryRecord, room: int) -> None:
+    """Label the categories, upright where they need more characters than there is room for."""
     if record.categories:
-        panel.set_xticks(range(len(record.categories)), record.categories)
+        crowded = sum(len(name) + 2 for name in record.categories) > room
+        panel.set_xticks(range(len(record.categories)), record.categories, rotation=90 if crowded else 0)
