@@ -103,13 +103,19 @@ STUDIES = (
 )
 
 
+LIMITS: tuple[tuple[str, Literal["satterthwaite"] | None], ...] = (
+    ("Normal limits (the default)", None),
+    ('t limits (ddf="satterthwaite")', "satterthwaite"),
+)
+
+
 def coverage(study: Study, simulations: int, level: float, rng: np.random.Generator) -> Floats:
-    """Share of the simulations in which each target is covered, (targets,)."""
+    """Share of the simulations in which each target is covered, (limits, targets)."""
     design = study.design()
     n = len(study.table)
     fixed = design.X @ np.array(study.beta)
     Lambdas = Parameters([term.template for term in design.terms]).Lambdas(np.array(study.theta))
-    covered = np.zeros(len(TARGETS))
+    covered = np.zeros((len(LIMITS), len(TARGETS)))
     for _ in range(simulations):
         eta = fixed.copy()
         for term, Lambda in zip(design.terms, Lambdas, strict=True):
@@ -119,16 +125,23 @@ def coverage(study: Study, simulations: int, level: float, rng: np.random.Genera
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", mp.SingularFitWarning)
             fit = mp.lmer(study.formula, study.table.assign(y=y[:n]))
-        covered += _covered(fit, study, level, fixed[n:], eta[n:], y[n:])
+        for k, (_, ddf) in enumerate(LIMITS):
+            covered[k] += _covered(fit, study, level, ddf, fixed[n:], eta[n:], y[n:])
     return covered / simulations
 
 
 def _covered(
-    fit: mp.LmmFit, study: Study, level: float, population: Floats, mean: Floats, y: Floats
+    fit: mp.LmmFit,
+    study: Study,
+    level: float,
+    ddf: Literal["satterthwaite"] | None,
+    population: Floats,
+    mean: Floats,
+    y: Floats,
 ) -> NDArray[np.bool_]:
     hits = []
     for _, re_form, interval, row in TARGETS:
-        found = fit.predict(study.held_back, re_form, allow_new_levels=True, interval=interval, level=level)
+        found = fit.predict(study.held_back, re_form, "link", True, interval, level, ddf=ddf)
         assert isinstance(found, pd.DataFrame)
         truth = y[row] if interval == "prediction" else population[row] if re_form == "NA" else mean[row]
         hits.append(found["lower"].iloc[row] < truth < found["upper"].iloc[row])
@@ -138,16 +151,19 @@ def _covered(
 def report(simulations: int, level: float, seed: int) -> str:
     """Write the table as Markdown."""
     error = np.sqrt(level * (1.0 - level) / simulations)
-    columns = [coverage(study, simulations, level, np.random.default_rng([seed, k])) for k, study in enumerate(STUDIES)]
-    rows = [
-        [target[0], *(f"{column[k]:.1%} ({(column[k] - level) / error:+.1f})" for column in columns)]
-        for k, target in enumerate(TARGETS)
-    ]
-    head = (
+    found = [coverage(study, simulations, level, np.random.default_rng([seed, k])) for k, study in enumerate(STUDIES)]
+    parts = [
         f"# Coverage of {level:.0%} intervals\n\n{simulations:,} simulations of each study (seed {seed}), REML; in "
-        f"brackets the distance from {level:.0%} in Monte Carlo standard errors ({error:.2%}).\n\n"
-    )
-    return head + markdown(["what is covered", *(study.name for study in STUDIES)], rows) + "\n"
+        f"brackets the distance from {level:.0%} in Monte Carlo standard errors ({error:.2%}).\n"
+    ]
+    for which, (title, _) in enumerate(LIMITS):
+        rows = [
+            [target[0], *(f"{one[which, k]:.1%} ({(one[which, k] - level) / error:+.1f})" for one in found)]
+            for k, target in enumerate(TARGETS)
+        ]
+        table = markdown(["what is covered", *(study.name for study in STUDIES)], rows)
+        parts.append(f"\n## {title}\n\n{table}\n")
+    return "".join(parts)
 
 
 def main() -> None:

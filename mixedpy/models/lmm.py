@@ -19,7 +19,7 @@ from mixedpy.inference import names, rows
 from mixedpy.inference.criteria import criteria
 from mixedpy.inference.fitted import fitted
 from mixedpy.inference.icc import icc
-from mixedpy.inference.intervals import Interval
+from mixedpy.inference.intervals import Ddf, Interval
 from mixedpy.inference.ranef import coef, ranef
 from mixedpy.inference.varcorr import variance_components
 from mixedpy.inference.vcov import joint_vcov, vcov
@@ -246,6 +246,7 @@ class LmmFit(Views, Diagnostics):
         interval: None = ...,
         level: float = ...,
         se: Literal[False] = ...,
+        ddf: None = ...,
     ) -> pd.Series[float]: ...
 
     @overload
@@ -258,6 +259,7 @@ class LmmFit(Views, Diagnostics):
         interval: Interval | None = ...,
         level: float = ...,
         se: bool = ...,
+        ddf: Ddf | None = ...,
     ) -> pd.Series[float] | pd.DataFrame: ...
 
     def predict(
@@ -269,6 +271,7 @@ class LmmFit(Views, Diagnostics):
         interval: Interval | None = None,
         level: float = 0.95,
         se: bool = False,
+        ddf: Ddf | None = None,
     ) -> pd.Series[float] | pd.DataFrame:
         """Predict the response.
 
@@ -291,6 +294,9 @@ class LmmFit(Views, Diagnostics):
             Probability that the interval covers.
         se : bool
             Whether to add the standard errors of the predictions, without the variance of a new observation.
+        ddf : {"satterthwaite"}, optional
+            Limits by the t distribution with Satterthwaite's degrees of freedom for each row, which cover better where
+            levels are few; by default those of the normal distribution.
 
         Returns
         -------
@@ -305,7 +311,7 @@ class LmmFit(Views, Diagnostics):
         Notes
         -----
         Variances are those of Henderson's (1975, Biometrics 31, 423) mixed-model equations: errors of the fixed and of
-        the random effects jointly. The covariance parameters count as known. Limits are those of a normal distribution.
+        the random effects jointly. The covariance parameters count as known, unless ``ddf`` is given.
 
         Examples
         --------
@@ -327,6 +333,7 @@ class LmmFit(Views, Diagnostics):
             interval=interval,
             level=level,
             se=se,
+            ddf=ddf,
         )
 
     def simulate(

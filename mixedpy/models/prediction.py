@@ -32,11 +32,12 @@ def predict_rows(
     interval: intervals.Interval | None,
     level: float,
     se: bool,
+    ddf: intervals.Ddf | None,
 ) -> pd.Series[float] | pd.DataFrame:
     """Predict; see :meth:`mixedpy.LmmFit.predict`."""
     if type not in ("link", "response"):
         raise ValueError(f"type={type!r} is unknown; use 'link' or 'response'")
-    intervals.check_interval(interval, level)
+    intervals.check_interval(interval, level, ddf)
     chosen = selection.select(fit.schema, re_form)
     if newdata is None:
         parts = of_fit(fit.design, fit.schema, fit.record)
@@ -52,8 +53,14 @@ def predict_rows(
     if se:
         columns["se"] = np.sqrt(variance)
     if interval is not None:
-        extra = intervals.new_observation_variance(fit.record, parts, chosen) if interval == "prediction" else 0.0
-        columns["lower"], columns["upper"] = intervals.limits(values, variance + extra, level)
+        if interval == "prediction":
+            extra = intervals.new_observation_variance(fit.record.Lambda, parts, chosen)
+            variance = variance + fit.sigma**2 * extra
+        df = None
+        if ddf is not None:
+            control = fit.request.control
+            df = intervals.degrees_of_freedom(fit.design, fit.record, parts, chosen, interval, control)
+        columns["lower"], columns["upper"] = intervals.limits(values, variance, level, df)
     return _table(fit, newdata, parts, np.column_stack(list(columns.values())), list(columns))
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 import mixedpy as mp
 
@@ -67,6 +67,43 @@ def test_what_the_uncertainty_of_the_covariance_parameters_would_add(k):
     ratio = np.array(REFERENCE[k]["glmmTMB"]["conditional"]["se"]) / found
     assert ratio.min() > 1 - 1e-4
     assert ratio.max() < 1.07
+
+
+@pytest.mark.parametrize("k", range(len(NAMES)), ids=NAMES)
+def test_degrees_of_freedom_of_the_fixed_part_are_those_of_lmertest(k):
+    fit, table = fitted(k)
+    found = fit.predict(table, re_form="NA", interval="confidence", se=True, ddf="satterthwaite")
+    wanted = stdtrit(np.array(REFERENCE[k]["population"]["df"]), 0.975)
+    assert_allclose((found["upper"] - found["fit"]) / found["se"], wanted, rtol=1e-4)
+    assert_allclose((found["fit"] - found["lower"]) / found["se"], wanted, rtol=1e-4)
+
+
+def test_degrees_of_freedom_of_random_effects(sleep):
+    """What is known from the rows of a level has almost the residual ones; what levels must tell has fewer."""
+    new = pd.DataFrame({"Days": [4.0, 4.0], "Subject": ["308", "new"]})
+    quantiles = {}
+    for interval in ("confidence", "prediction"):
+        wide = sleep.predict(new, allow_new_levels=True, interval=interval, ddf="satterthwaite")
+        narrow = sleep.predict(new, allow_new_levels=True, interval=interval)
+        quantiles[interval] = (wide["upper"] - wide["fit"]) / (narrow["upper"] - narrow["fit"]) * ndtri(0.975)
+    for interval in ("confidence", "prediction"):
+        assert stdtrit(178, 0.975) < quantiles[interval][0] < stdtrit(100, 0.975)
+    assert quantiles["confidence"][1] == pytest.approx(stdtrit(17, 0.975), rel=0.02)
+    assert quantiles["prediction"][1] < quantiles["confidence"][1]
+
+
+def test_degrees_of_freedom_with_a_variance_of_zero():
+    with pytest.warns(mp.SingularFitWarning):
+        fit = mp.lmer("Yield ~ 1 + (1 | Batch)", mp.datasets.load("Dyestuff2"))
+    found = fit.predict(interval="confidence", se=True, ddf="satterthwaite").iloc[0]
+    assert (found["upper"] - found["fit"]) / found["se"] == pytest.approx(stdtrit(29, 0.975), rel=1e-6)
+
+
+def test_degrees_of_freedom_need_an_interval(sleep):
+    with pytest.raises(ValueError, match="interval"):
+        sleep.predict(ddf="satterthwaite")
+    with pytest.raises(ValueError, match="ddf='kenward-roger'"):
+        sleep.predict(interval="confidence", ddf="kenward-roger")
 
 
 @pytest.mark.parametrize("k", [k for k, case in enumerate(REFERENCE) if "merTools" in case])

@@ -1,5 +1,5 @@
 # Predictions of lme4 fits with the standard errors of the joint errors of fixed and random effects, by hand; the same
-# models in glmmTMB, and merTools' simulated intervals. Writes prediction_reference.json.
+# models in glmmTMB, merTools' simulated intervals, and lmerTest's degrees of freedom of the fixed part. Writes prediction_reference.json.
 #
 #     Rscript tests/reference/prediction_reference.R
 #
@@ -124,6 +124,9 @@ reference_of <- function(case) {
         out$glmmTMB <- list(conditional = tmb_says(tmb), population = tmb_says(tmb, re.form = NA))
         out$glmmTMB_held <- list(conditional = tmb_says(fixed), population = tmb_says(fixed, re.form = NA))
     }
+    tested <- quiet(lmerTest::as_lmerModLmerTest(m))
+    df_of <- function(i) lmerTest::contest1D(tested, X[i, ])$df
+    out$population$df <- vapply(at, df_of, 0)
     if (case$name %in% c("slope", "crossed")) {
         seen <- 1:3   # merTools' new levels have effects of exactly zero
         p <- quiet(predictInterval(m, shown[seen, ], level = 0.95, n.sims = draws, which = "full", stat = "median",
@@ -147,7 +150,7 @@ reference_of <- function(case) {
 }
 
 version_of <- function(package) json(unbox(as.character(packageVersion(package))))
-versions <- vapply(c("lme4", "glmmTMB", "merTools", "Matrix"), version_of, "")
+versions <- vapply(c("lme4", "glmmTMB", "merTools", "lmerTest", "Matrix"), version_of, "")
 versions <- c(R = json(unbox(as.character(getRversion()))), versions)
 write_text(json_object(c(versions = json_object(versions, 1), cases = json_list(vapply(cases, reference_of, ""), 1))),
            file.path(here, "prediction_reference.json"))
