@@ -1,7 +1,8 @@
 """Shift and scale badly placed columns (years, prices): an exact reparametrization, undone in the fit record.
 
 Without it a slope on x + 2000 loses most digits of the level blocks' determinants. A column is centred only where an
-intercept absorbs the shift: in X, and in every random term that holds it; elsewhere it is only scaled.
+intercept absorbs the shift: in X, and in every random term that holds it; elsewhere it is only scaled, and not even
+that where effects share one standard deviation.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.covariance import lower_root
 
 __all__ = ["Conditioned", "condition"]
 
@@ -60,8 +62,8 @@ class Conditioned:
         """Relative covariance factor of term i in the user's columns, lower triangular."""
         template, T = self.design.terms[i].template, self.terms[i]
         if T is None:
-            return template.Lambda(template.parameters(conditioned))
-        L = template.Lambda(template.parameters(T @ conditioned))
+            return lower_root(template.Lambda(template.parameters(conditioned)))
+        L = lower_root(template.Lambda(template.parameters(T @ conditioned)))
         L[np.abs(L) < _ROUNDED_ZERO * np.abs(L).max()] = 0.0
         return L
 
@@ -89,9 +91,10 @@ def condition(design: Design) -> Conditioned:
         fixed |= set(design.fixed)
     centre, scale = [0.0] * len(design.columns), [1.0] * len(design.columns)
     used = {c for t in design.terms for c in t.columns} | set(design.fixed)
+    unscaled = {c for t in design.terms if not t.template.scale_closed for c in t.columns}
     columns = list(design.columns)
     for c in sorted(used - {0}):
-        columns[c], centre[c], scale[c] = _placed(columns[c], movable=c not in fixed, scalable=True)
+        columns[c], centre[c], scale[c] = _placed(columns[c], movable=c not in fixed, scalable=c not in unscaled)
     y = design.y if design.offset is None else design.y - design.offset
     y, shift, _ = _placed(y, movable=intercept, scalable=False)
     moved = replace(design, y=y, columns=tuple(columns), offset=None)
