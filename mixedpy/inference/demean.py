@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mixedpy.core.arrays import Floats
-from mixedpy.design.columns import Codes, Numeric, as_factor
+from mixedpy.design.columns import Codes, as_factor, as_numbers
 from mixedpy.design.frame import Table, open_table
 from mixedpy.errors import DataError
 
@@ -24,8 +24,8 @@ def demean(data: Any, x: str | Sequence[str], by: str | Sequence[str]) -> pd.Dat
 
     Parameters
     ----------
-    data : DataFrame or mapping
-        The table; it is not modified.
+    data : DataFrame, Table or mapping
+        The table, of pandas, polars, pyarrow or a dict of columns; it is not modified.
     x : str or sequence of str
         Numeric columns.
     by : str or sequence of str
@@ -62,15 +62,15 @@ def demean(data: Any, x: str | Sequence[str], by: str | Sequence[str]) -> pd.Dat
     codes = _clusters(table, groups)
     new: dict[str, Floats] = {}
     for name in wanted:
-        column = table.column(name)
-        if not isinstance(column, Numeric):
+        values = as_numbers(table.column(name))
+        if values is None:
             raise DataError(f"column `{name}` is not numeric and has no mean; give numbers, or indicators of levels")
-        new[f"{name}_between"], new[f"{name}_within"] = _split(column.values, codes)
+        new[f"{name}_between"], new[f"{name}_within"] = _split(values, codes)
     taken = [name for name in new if name in table.names]
     if taken:
         raise DataError(f"the table has a column `{taken[0]}` already; rename it, or drop it first")
-    frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(dict(data))
-    return frame.assign(**new)
+    frame = pd.DataFrame(dict(data)) if isinstance(data, Mapping) else data
+    return (frame if isinstance(frame, pd.DataFrame) else frame.to_pandas()).assign(**new)
 
 
 def _clusters(table: Table, names: Sequence[str]) -> Codes:

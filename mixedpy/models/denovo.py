@@ -113,12 +113,15 @@ def _built(
     response = _RESPONSE
     while response in table.names:
         response += "_"
-    columns = {name: table.source[name] for name in table.names}
-    index = table.source.index if isinstance(table.source, pd.DataFrame) else None
-    frame = pd.DataFrame(columns, index=index).assign(**{response: 0.0})
+    if isinstance(data, pd.DataFrame):
+        complete: Any = data.assign(**{response: 0.0})
+    else:
+        columns = {name: table.source[name] for name in table.names}
+        n = len(next(iter(columns.values()), ()))
+        complete = {**columns, response: np.zeros(n)}
     return build(
         f"{response} ~ {right}",
-        frame,
+        complete,
         weights=weights,
         offset=offset,
         contrasts=contrasts,

@@ -90,3 +90,14 @@ def test_within_and_between_effects_differ():
     fit = mp.lmer("y ~ x_within + x_between + (1 | g)", data.assign(y=y))
     assert fit.fixef["x_within"] == pytest.approx(1, abs=0.1)
     assert fit.fixef["x_between"] == pytest.approx(-2, abs=0.4)
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_tables_of_other_libraries(library):
+    module = pytest.importorskip(library)
+    columns = {"x": [1.0, 3.0, 4.0], "g": ["a", "a", "b"]}
+    table = module.DataFrame(columns) if library == "polars" else module.table(columns)
+    assert mp.demean(table, "x", "g")["x_between"].tolist() == [2.0, 2.0, 4.0]
+    columns = {"x": [1.0, 3.0, 4.0] * 3, "g": ["a", "b", "c"] * 3}
+    table = module.DataFrame(columns) if library == "polars" else module.table(columns)
+    assert mp.simulate("~ x + (1 | g)", table, [1, 2], [1], 1.0, seed=1).shape == (9, 1)
