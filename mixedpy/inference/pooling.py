@@ -11,7 +11,7 @@ from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema
 from mixedpy.errors import DataError
 
-__all__ = ["group_position", "pooling"]
+__all__ = ["alone", "group_position", "pooling"]
 
 _DEFICIENT = 1e-10
 """Levels whose scaled cross-products have a smaller eigenvalue do not determine their own effects."""
@@ -61,7 +61,7 @@ def pooling(design: Design, schema: Schema, record: FitRecord, group: str | None
         (record.beta[k] * design.columns[design.fixed[k]] for name, k in fixed.items() if name not in names),
         np.zeros(design.n),
     )
-    none, none_se = _alone(rest, [design.columns[c] for c in columns], w, first.codes, J)
+    none, none_se = alone(rest, [design.columns[c] for c in columns], w, first.codes, J)
 
     root = np.sqrt(w)
     complete = np.linalg.lstsq(design.X * root[:, None], y * root, rcond=None)[0]
@@ -80,7 +80,7 @@ def pooling(design: Design, schema: Schema, record: FitRecord, group: str | None
     return pd.DataFrame(table, index=index)
 
 
-def _alone(y: Floats, columns: list[Floats], w: Floats, codes: np.ndarray, J: int) -> tuple[Floats, Floats]:
+def alone(y: Floats, columns: list[Floats], w: Floats, codes: np.ndarray, J: int) -> tuple[Floats, Floats]:
     """Weighted least squares of every level on its own, (J, m), and standard errors."""
     m = len(columns)
     # centre by level where there is an intercept: cross-products of raw columns lose digits

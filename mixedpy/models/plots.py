@@ -14,7 +14,7 @@ from mixedpy.errors import DataError
 from mixedpy.inference.curves import averaged, level_curves
 from mixedpy.inference.fitted import fitted, residuals
 from mixedpy.inference.icc import icc, random_variance
-from mixedpy.inference.no_pooling import pooling
+from mixedpy.inference.shrinkage import shrinkage
 from mixedpy.inference.varcorr import variance_components
 from mixedpy.inference.variables import fixed_variables, grid_of, grouping_variables, rows_used
 from mixedpy.models.fitting import check_offset_is_a_column
@@ -134,7 +134,7 @@ class Plots:
             Where to draw.
         """
         group = self._group(group)
-        pooled = pooling(self.fit.design, self.fit.schema, self.fit.record, group)
+        pooled = shrinkage(self.fit.design, self.fit.schema, self.fit.record, group)
         chosen = list(pooled.effects[:2]) if effects is None else self._effects(effects, group, pooled.effects)
         if len(chosen) > 2:
             raise ValueError(f"effects={chosen} are {len(chosen)}; the plot has room for one or two")

@@ -10,13 +10,13 @@ import mixedpy as mp
 
 pytest.importorskip("sklearn")
 
-from sklearn.base import clone  # noqa: E402
-from sklearn.linear_model import LinearRegression  # noqa: E402
-from sklearn.model_selection import GroupKFold, cross_val_score  # noqa: E402
-from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.utils.estimator_checks import check_estimator  # noqa: E402
+from sklearn.base import clone
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import check_estimator
 
-from mixedpy.adapters.sklearn import MixedRegressor  # noqa: E402
+from mixedpy.adapters.sklearn import MixedRegressor
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -1,4 +1,4 @@
-"""Coefficients of each level estimated from its own rows alone."""
+"""Coefficients of each level, from its own rows alone and from the mixed model, other contributions held."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema
 from mixedpy.inference.fitted import fixed_part
+from mixedpy.inference.pooling import alone
 
-__all__ = ["Pooled", "pooling"]
-
-_RANK_TOL = 1e-9
+__all__ = ["Shrinkage", "shrinkage"]
 
 
 @dataclass(frozen=True, slots=True)
-class Pooled:
+class Shrinkage:
     """Coefficients of the m effects of one grouping factor, under three degrees of pooling.
 
     Attributes
@@ -44,7 +43,7 @@ class Pooled:
     covariance: Floats
 
 
-def pooling(design: Design, schema: Schema, record: FitRecord, group: str) -> Pooled:
+def shrinkage(design: Design, schema: Schema, record: FitRecord, group: str) -> Shrinkage:
     """Compare no, partial and complete pooling of the effects of a grouping factor.
 
     Without pooling, each level's coefficients are those of weighted least squares on its own rows; what other columns
@@ -57,7 +56,7 @@ def pooling(design: Design, schema: Schema, record: FitRecord, group: str) -> Po
 
     Returns
     -------
-    Pooled
+    Shrinkage
         The coefficients.
     """
     own = [k for k, term in enumerate(schema.terms) if term.group == group]
@@ -78,25 +77,6 @@ def pooling(design: Design, schema: Schema, record: FitRecord, group: str) -> Po
         size = design.terms[k].m
         covariance[at : at + size, at : at + size] = record.sigma**2 * record.Lambda[k] @ record.Lambda[k].T
         at += size
-    none = _least_squares(Z, design.y - rest, design.weights, codes, J)
-    return Pooled(effects, schema.terms[own[0]].levels, none, complete + modes, complete, covariance)
-
-
-def _least_squares(Z: Floats, r: Floats, weights: Floats | None, codes: np.ndarray, J: int) -> Floats:
-    """Solve for each level's coefficients, (J, m); NaN where the level's columns are linearly dependent."""
-    m = Z.shape[1]
-    w = np.ones(len(r)) if weights is None else weights
-    A = np.empty((J, m, m))
-    b = np.empty((J, m))
-    for i in range(m):
-        b[:, i] = np.bincount(codes, w * Z[:, i] * r, J)
-        for j in range(i + 1):
-            A[:, i, j] = A[:, j, i] = np.bincount(codes, w * Z[:, i] * Z[:, j], J)
-    scale = np.sqrt(np.einsum("jaa->ja", A))
-    scale[scale == 0] = 1.0
-    scaled = A / (scale[:, :, None] * scale[:, None, :])
-    values, vectors = np.linalg.eigh(scaled)
-    known = values[:, 0] > _RANK_TOL
-    values[~known] = np.nan
-    solution: Floats = np.einsum("jab,jb->ja", vectors, np.einsum("jab,ja->jb", vectors, b / scale) / values) / scale
-    return solution
+    w = np.ones(design.n) if design.weights is None else design.weights
+    none, _ = alone(design.y - rest, [design.columns[c] for c in columns], w, codes, J)
+    return Shrinkage(effects, schema.terms[own[0]].levels, none, complete + modes, complete, covariance)
