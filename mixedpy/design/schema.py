@@ -256,7 +256,11 @@ def _conform(variable: Variable, column: Column) -> Column:
     """Bring a variable of the new data to the type and the levels of the model."""
     if variable.levels is None:
         if isinstance(column, Factor):
-            raise DataError(f"`{variable.name}` is numeric in the model but not in the new data; convert it to numbers")
+            shown = ", ".join(map(repr, column.levels[:3])) + (", ..." if len(column.levels) > 3 else "")
+            raise DataError(
+                f"`{variable.name}` is numeric in the model but not in the new data, which have {shown}; convert it to "
+                "numbers"
+            )
         return column
     factor = as_factor(column)
     lookup = {level: k for k, level in enumerate(variable.levels)}

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mixedpy.core.arrays import Floats
+from mixedpy.core.covariance import lower_root
 from mixedpy.core.parameters import Parameters
 from mixedpy.core.record import Convergence, FitRecord, Status
 from mixedpy.design import Built, build
@@ -158,7 +159,7 @@ def _record(built: Built, beta: Floats, theta: Floats, sigma: float) -> FitRecor
     return FitRecord(
         reml=True,
         theta=theta,
-        Lambda=tuple(Parameters([term.template for term in design.terms]).Lambdas(theta)),
+        Lambda=tuple(lower_root(L) for L in Parameters([term.template for term in design.terms]).Lambdas(theta)),
         beta=beta,
         sigma=float(sigma),
         criterion=np.nan,
