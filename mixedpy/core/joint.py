@@ -37,6 +37,9 @@ Codes = NDArray[np.intp]
 _SOLVE_ENTRIES = 1 << 23
 """Entries of the right-hand sides solved at a time, 64 MB."""
 
+_BLOCK_ENTRIES = 1 << 22
+"""Entries of the blocks gathered for rows at a time, 32 MB."""
+
 
 @dataclass(frozen=True, slots=True)
 class TermRow:
@@ -152,6 +155,22 @@ class JointCovariance:
         RowVariances
             NaN where a row holds NaN.
         """
+        width = max([self._cp.p + 1, *((self._cp.p + m) * m for m in self._cp.m)])
+        step = max(1, _BLOCK_ENTRIES // width)
+        if len(X) <= step:
+            return self._block(X, terms)
+        parts = []
+        for start in range(0, len(X), step):
+            some = slice(start, start + step)
+            parts.append(self._block(X[some], [row and TermRow(row.codes[some], row.Z[some]) for row in terms]))
+        return RowVariances(
+            fixed=np.concatenate([part.fixed for part in parts]),
+            joint=np.concatenate([part.joint for part in parts]),
+            influence=np.concatenate([part.influence for part in parts]),
+            net=np.concatenate([part.net for part in parts]),
+        )
+
+    def _block(self, X: Floats, terms: Sequence[TermRow | None]) -> RowVariances:
         fixed = X @ self.T @ self.half.T  # (N, p)
         net, variance = fixed.copy(), np.zeros(len(X))
         used: list[tuple[int, Codes, Floats]] = []

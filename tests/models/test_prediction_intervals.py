@@ -270,6 +270,20 @@ def test_rows_left_out_and_missing_values(sleep):
     assert new.isna().to_numpy().tolist() == [[False] * 3, [True] * 3]
 
 
+def test_rows_are_taken_block_by_block(sleep, monkeypatch):
+    whole = sleep.predict(interval="prediction", se=True)
+    monkeypatch.setattr("mixedpy.core.joint._BLOCK_ENTRIES", 100)
+    pd.testing.assert_frame_equal(sleep.predict(interval="prediction", se=True), whole)
+
+
+def test_models_without_fixed_effects():
+    fit = mp.lmer("Yield ~ 0 + (1 | Batch)", mp.datasets.load("Dyestuff"))
+    found = fit.predict(se=True)
+    assert_allclose(found["se"], fit.ranef(condvar=True)["Batch"]["(Intercept)_sd"].repeat(5), rtol=1e-9)
+    assert (fit.predict(se=True, re_form="NA")["se"] == 0).all()
+    assert fit.leverage()["fixef"].eq(0).all()
+
+
 def test_index_of_the_new_rows(sleep):
     new = pd.DataFrame({"Days": [0.0, 1.0], "Subject": ["308", "309"]}, index=["a", "b"])
     assert list(sleep.predict(new, interval="confidence").index) == ["a", "b"]
