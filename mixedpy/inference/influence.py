@@ -85,7 +85,7 @@ def influence_of_rows(design: Design, record: FitRecord) -> Influence:
     size = np.einsum("nx,nx->n", N, N)
     d = N * (e / room)[:, None]
     growth = size / (w * room)
-    cook = np.einsum("nx,nx->n", d, d) / record.sigma**2 / max(design.p, 1)
+    cook = np.einsum("nx,nx->n", d, d) / record.sigma**2 / design.p
     return Influence(
         way="closed",
         beta=record.beta - d @ joint.half @ joint.T.T,
@@ -130,8 +130,8 @@ def influence_of_groups(design: Design, record: FitRecord, codes: NDArray[np.int
     return Influence(
         way="closed",
         beta=record.beta - d @ joint.half @ joint.T.T,
-        cooks_distance=np.einsum("ja,ja->j", d, d) / record.sigma**2 / max(p, 1),
-        mdffits=np.einsum("ja,ja->j", d, s) / record.sigma**2 / max(p, 1),
+        cooks_distance=np.einsum("ja,ja->j", d, d) / record.sigma**2 / p,
+        mdffits=np.einsum("ja,ja->j", d, s) / record.sigma**2 / p,
         covtrace=np.abs((1.0 / values).sum(axis=1) - p),
         covratio=1.0 / values.prod(axis=1),
         outcomes=tuple((int(j), Outcome.RANK_DEFICIENT) for j in bad),
@@ -160,14 +160,14 @@ def influence_by_refits(
     whole = record.sigma**2 * record.unscaled_vcov
     d = record.beta - beta
     with np.errstate(invalid="ignore"):
-        inner = np.linalg.solve(vcov, d[:, :, None])[:, :, 0] if p else d
-        relative = np.linalg.solve(whole, vcov) if p else vcov
+        inner = np.linalg.solve(vcov, d[:, :, None])[:, :, 0]
+        relative = np.linalg.solve(whole, vcov)
         determinant = np.linalg.det(relative)
     return Influence(
         way="refit" if full else "held",
         beta=beta,
-        cooks_distance=np.einsum("ja,ja->j", d, np.linalg.solve(whole, d.T).T) / max(p, 1),
-        mdffits=np.einsum("ja,ja->j", d, inner) / max(p, 1),
+        cooks_distance=np.einsum("ja,ja->j", d, np.linalg.solve(whole, d.T).T) / p,
+        mdffits=np.einsum("ja,ja->j", d, inner) / p,
         covtrace=np.abs(np.einsum("jaa->j", relative) - p),
         covratio=determinant,
         theta=np.stack([one.theta for one in found]) if full else None,

@@ -258,8 +258,8 @@ def _rank_correlation(x: Floats, y: Floats) -> tuple[float, float]:
 
 
 def _influence(fit: LmmFit) -> list[Finding]:
-    findings = []
-    for group in fit.ngroups:
+    findings: list[Finding] = []
+    for group in fit.ngroups if fit.design.p else ():
         term = next(i for i, t in enumerate(fit.schema.terms) if t.group == group)
         codes, levels = fit.design.terms[term].codes, fit.schema.terms[term].levels
         found = _leaving_out(fit, codes, len(levels))
@@ -295,9 +295,9 @@ def _influence(fit: LmmFit) -> list[Finding]:
 
 
 def _standing_out(distance: Floats) -> float:
-    """Limit above which a distance stands out: 4 / J, and three times the interquartile range above the box."""
+    """Limit above which a distance stands out: 0.1, 4 / J, and three times the interquartile range above the box."""
     lower, upper = np.quantile(distance, [0.25, 0.75])
-    return max(4.0 / len(distance), float(upper + 3.0 * (upper - lower)))
+    return max(0.1, 4.0 / len(distance), float(upper + 3.0 * (upper - lower)))
 
 
 def _leaving_out(fit: LmmFit, codes: np.ndarray, n_groups: int) -> Influence | None:

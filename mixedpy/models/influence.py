@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mixedpy.errors import MixedpyError
 from mixedpy.inference import influence, names, rows
 from mixedpy.inference.influence import Influence
 from mixedpy.inference.leverage import leverage
@@ -63,6 +64,8 @@ def influence_table(fit: LmmFit, by: str, method: Method) -> InfluenceTable:
     """Compute the measures; see :meth:`mixedpy.LmmFit.influence`."""
     if method not in get_args(Method):
         raise ValueError(f"method={method!r} is unknown; use one of {', '.join(map(repr, get_args(Method)))}")
+    if fit.design.p == 0:
+        raise MixedpyError("the fit has no fixed effects, so nothing has influence on them")
     if by == "obs":
         found, what = _of_rows(fit, method), "row"
         label = _on_rows(fit)

@@ -234,3 +234,10 @@ def test_too_many_refits_are_not_begun(monkeypatch):
     fit = fitted(NAMES.index("crossed"))
     monkeypatch.setattr("mixedpy.models.influence._MOST_REFITS", 10)
     assert "held at their estimates: the fixed effects were estimated anew" in fit.influence("sample").note
+
+
+def test_nothing_to_influence():
+    fit = mp.lmer("Yield ~ 0 + (1 | Batch)", mp.datasets.load("Dyestuff"))
+    with pytest.raises(mp.MixedpyError, match="no fixed effects"):
+        fit.influence()
+    assert "influence" not in fit.check().to_frame().index
