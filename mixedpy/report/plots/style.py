@@ -100,8 +100,14 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(draw)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        with pyplot().rc_context(_STYLE):
+        settings = pyplot().rcParams
+        # Not rc_context(): it would also take back what the backend sets when its first figure is made.
+        users = {name: settings[name] for name in _STYLE}
+        settings.update(_STYLE)
+        try:
             return draw(*args, **kwargs)
+        finally:
+            settings.update(users)
 
     return wrapper
 
