@@ -13,7 +13,8 @@ from mixedpy.design.columns import Column, Factor, Floats, Numeric
 from mixedpy.design.encode import Encoding
 from mixedpy.design.frame import open_table
 from mixedpy.errors import DataError
-from mixedpy.formula.syntax import Name, Node, walk
+from mixedpy.formula.expressions import column_names
+from mixedpy.formula.syntax import Node
 
 __all__ = ["as_values", "fixed_variables", "grid_of", "grouping_variables", "model_columns", "rows_used", "typical"]
 
@@ -55,8 +56,9 @@ def rows_used(schema: Schema, data: Any) -> pd.DataFrame:
 
 def as_values(column: Column) -> Any:
     """Turn a column into what a table holds: numbers, categories, or booleans where it was boolean."""
-    if not isinstance(column, Factor):
+    if isinstance(column, Numeric):
         return column.stored
+    assert isinstance(column, Factor)  # a basis is no column of a table
     if not column.logical:
         return pd.Categorical.from_codes(column.codes, pd.Index(column.levels), ordered=column.ordered)
     if column.codes.min(initial=0) >= 0:
@@ -107,6 +109,7 @@ def grid_of(name: str, values: Any, points: int) -> tuple[Any, Floats, tuple[str
     if isinstance(column, Numeric):
         grid = np.linspace(float(np.min(column.values)), float(np.max(column.values)), points)
         return grid, grid, ()
+    assert isinstance(column, Factor)
     levels = column.levels
     chosen = np.array([False, True]) if column.logical else pd.Categorical(levels, list(levels), ordered=column.ordered)
     return chosen, np.arange(len(levels), dtype=np.float64), tuple(levels)
@@ -136,6 +139,7 @@ def typical(rows: pd.DataFrame, codes: Any, n_levels: int) -> pd.DataFrame:
         if isinstance(column, Numeric):
             made[str(name)] = np.bincount(codes, column.values, n_levels) / counts
             continue
+        assert isinstance(column, Factor)
         table = np.zeros((n_levels, len(column.levels)))
         np.add.at(table, (codes, column.codes), 1.0)
         made[str(name)] = as_values(Factor(table.argmax(1), column.levels, column.ordered, column.logical))
@@ -149,7 +153,7 @@ def _of_encodings(encodings: Iterable[Encoding], columns: Iterable[str]) -> list
 
 
 def _names(nodes: Iterable[Node]) -> Iterator[str]:
-    return (part.name for node in nodes for part in walk(node) if isinstance(part, Name))
+    return (part.name for node in nodes for part in column_names(node))
 
 
 def _nodes(schema: Schema) -> Iterator[Node]:

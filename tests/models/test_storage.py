@@ -21,13 +21,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mixedpy as mp
-from mixedpy.core import covariance
+from mixedpy.core import correlated, covariance
+from mixedpy.design import bases
 from mixedpy.models.lmm import LmmFit
 from mixedpy.models.storage.codec import FAMILIES
+from mixedpy.models.storage.save import VERSION
 from tests.cases import CASES, Case
 from tests.models.fits import fit_of
 
-VERSION_1 = Path(__file__).resolve().parent / "saved" / "version-1.fit"
+SAVED = sorted((Path(__file__).resolve().parent / "saved").glob("version-*.fit"))
 SMALL = [c for c in CASES if c.nobs < 3000]
 
 
@@ -167,23 +169,92 @@ def test_a_refitted_fit_says_so_after_the_round_trip(fit: LmmFit, tmp_path: Path
         other.update(reml=False)
 
 
-def test_files_of_version_1_are_read(sleepstudy: pd.DataFrame):
-    """A file that was written when the format had version 1, and what that fit predicted."""
-    other = mp.load(VERSION_1)
-    wanted = json.loads(VERSION_1.with_suffix(".json").read_text())
-    assert other.predict(sleepstudy.head(12)).tolist() == wanted["conditional"]
-    assert other.predict(sleepstudy.head(12), re_form="NA").tolist() == wanted["marginal"]
-    assert str(other.summary()) == wanted["summary"]
+@pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem)
+def test_files_of_every_version_are_read(path: Path, sleepstudy: pd.DataFrame):
+    """Files written when the format had that version, and what those fits predicted."""
+    other = mp.load(path)
+    wanted = json.loads(path.with_suffix(".json").read_text())
+    np.testing.assert_allclose(other.predict(sleepstudy.head(12)), wanted["conditional"], rtol=1e-14)
+    np.testing.assert_allclose(other.predict(sleepstudy.head(12), re_form="NA"), wanted["marginal"], rtol=1e-14)
+    assert str(other.summary(ddf=None)) == wanted["summary"]
 
 
-def test_every_template_is_registered():
-    """A covariance template that is not in FAMILIES could not be saved."""
-    made = {
+def test_there_is_a_file_of_every_version():
+    assert [path.stem for path in SAVED] == [f"version-{k}" for k in range(1, VERSION + 1)]
+
+
+def concrete(module: Any, method: str) -> set[type]:
+    """The dataclasses of a module that have a method and are no abstract base."""
+    found = (kind for _, kind in inspect.getmembers(module, inspect.isclass))
+    return {
         kind
-        for _, kind in inspect.getmembers(covariance, inspect.isclass)
-        if is_dataclass(kind) and kind.__module__ == covariance.__name__ and hasattr(kind, "jacobian")
+        for kind in found
+        if is_dataclass(kind)
+        and kind.__module__ == module.__name__
+        and hasattr(kind, method)
+        and not inspect.isabstract(kind)
     }
+
+
+def test_every_template_and_every_basis_is_registered():
+    """A class that is not in FAMILIES could not be saved."""
+    made = concrete(covariance, "jacobian") | concrete(correlated, "jacobian")
     assert made == set(FAMILIES[covariance.Template])
+    assert concrete(bases, "columns") == set(FAMILIES[bases.BasisState])
+
+
+FORMULAS = [
+    "Reaction ~ poly(Days, 3) + (Days | Subject)",
+    "Reaction ~ poly(Days, 2, raw = TRUE) + (1 | Subject)",
+    "Reaction ~ bs(Days, df = 5) + (1 | Subject)",
+    "Reaction ~ ns(Days, df = 3) + (ns(Days, df = 2) | Subject)",
+    "Reaction ~ cr(Days, df = 4) + (1 | Subject)",
+    "Reaction ~ scale(Days) + (scale(Days) | Subject)",
+    "Reaction ~ center(Days) + (1 | Subject)",
+    "Reaction ~ C(half, contr.sum) * Days + cs(1 + Days | Subject)",
+    "Reaction ~ Days + ar1(0 + factor(Days) | Subject)",
+    "Reaction ~ Days + diag(half | Subject)",
+    "Reaction ~ I(Days > 3 & Days < 8) + (1 | Subject)",
+]
+
+
+@pytest.mark.filterwarnings("ignore::mixedpy.errors.MixedpyWarning")
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_bases_and_structures(formula: str, sleepstudy: pd.DataFrame, tmp_path: Path):
+    data = sleepstudy.assign(half=np.where(sleepstudy["Days"] > 4, "late", "early"))
+    fit = mp.lmer(formula, data)
+    other = again(fit, tmp_path)
+    assert_same(fit, other)
+    new = data.sample(30, random_state=1)
+    pd.testing.assert_series_equal(other.predict(new), fit.predict(new), check_exact=True)
+    pd.testing.assert_series_equal(other.theta, fit.theta, check_exact=True)
+
+
+def test_functions_of_the_user_are_asked_for(sleepstudy: pd.DataFrame, tmp_path: Path):
+    functions = {"late": lambda days: np.maximum(days - 4.0, 0.0)}
+    fit = mp.lmer("Reaction ~ Days + late(Days) + (1 | Subject)", sleepstudy, functions=functions)
+    fit.save(tmp_path / "a.fit")
+    with pytest.raises(mp.DataError, match=r'calls functions of its author.*functions=\{"late": \.\.\.\}'):
+        mp.load(tmp_path / "a.fit")
+    other = mp.load(tmp_path / "a.fit", functions=functions)
+    pd.testing.assert_series_equal(other.predict(sleepstudy), fit.predict(sleepstudy), check_exact=True)
+    assert other.update(reml=False).deviance == fit.update(reml=False).deviance
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: state.update(degree=10**9),
+        lambda state: state.update(first=-1),
+        lambda state: state.update({"is": "Polynomial"}),
+        lambda state: state.update({"is": "os.system"}),
+    ],
+)
+def test_a_basis_changed_on_purpose(change: Callable[[Any], None], sleepstudy: pd.DataFrame, tmp_path: Path):
+    mp.lmer("Reaction ~ bs(Days, df = 5) + (1 | Subject)", sleepstudy).save(tmp_path / "a.fit")
+    members = with_manifest((tmp_path / "a.fit").read_bytes(), lambda m: change(m["schema"]["states"][0][1]))
+    with pytest.raises(mp.DataError, match="damaged"):
+        mp.load(pack(tmp_path / "b.fit", members))
 
 
 def test_errors_of_the_file_system(fit: LmmFit, tmp_path: Path):

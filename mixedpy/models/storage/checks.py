@@ -6,17 +6,23 @@ a position outside its array or two lengths that differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 
 import numpy as np
 
 from mixedpy.core.arrays import Design
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema, TermSchema
+from mixedpy.design.bases import BasisState
 from mixedpy.design.encode import Encoding, Part, Variable
+from mixedpy.formula import deparse
 from mixedpy.models.storage.codec import Unreadable
 
 __all__ = ["check_fit"]
+
+_MOST_COLUMNS = 10_000
+"""Of a basis; more are not read, since a file could ask for endless work."""
 
 
 def check_fit(design: Design, schema: Schema, record: FitRecord) -> None:
@@ -64,10 +70,29 @@ def _check_schema(design: Design, schema: Schema) -> None:
     _demand(len(schema.terms) == len(design.terms), "every random term has names")
     for names, term in zip(schema.terms, design.terms, strict=True):
         _check_term(names, term.m, term.n_levels)
+        _demand(names.template == term.template.name, "a random term has the covariance structure it names")
+    _check_bases(schema)
     _demand(len(schema.index) == n and schema.rows.shape == (n,), "every row has a label")
     _demand(len(schema.table_index) == schema.n_total, "every row of the table has a label")
     ascending = bool((np.diff(schema.rows) > 0).all())
     _demand(ascending and _inside((int(schema.rows[0]), int(schema.rows[-1])), schema.n_total), "the rows are in order")
+
+
+def _check_bases(schema: Schema) -> None:
+    """Evaluate every basis at one point: it must give as many columns as its variable has names."""
+    encodings = (schema.fixed, *(term.encoding for term in schema.terms))
+    widths = {deparse(v.node): len(v.endings) for e in encodings for v in e.variables if v.endings is not None}
+    for name, state in schema.states.items():
+        sizes = [k for k in _whole_numbers(state) if k > _MOST_COLUMNS]
+        _demand(not sizes, f"the basis {name} is of a size that data give")
+        values = state.columns(np.zeros(1))
+        _demand(values.shape == (1, widths.get(name, values.shape[1])), f"the basis {name} has its columns")
+
+
+def _whole_numbers(state: BasisState) -> list[int]:
+    parts = [getattr(state, f.name) for f in fields(state)]  # type: ignore[arg-type]
+    found = [value for part in parts for value in (part.values() if isinstance(part, Mapping) else [part])]
+    return [value for value in found if isinstance(value, int)]
 
 
 def _check_term(names: TermSchema, m: int, n_levels: int) -> None:
@@ -94,7 +119,7 @@ def _check_encoding(encoding: Encoding) -> None:
 def _width(part: Part, variable: Variable) -> int:
     """Number of columns that a coding of a variable has."""
     if variable.levels is None:
-        return 1 if part.coding == "" else 0
+        return 0 if part.coding != "" else 1 if variable.endings is None else len(variable.endings)
     if part.coding == "dummy":
         return len(variable.levels)
     return len(variable.coding.endings) if variable.coding is not None and part.coding == variable.coding.name else 0

@@ -8,7 +8,7 @@ function is ever looked up by a name from a file.
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -18,19 +18,32 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mixedpy.core.correlated import Autoregressive, CompoundSymmetry
 from mixedpy.core.covariance import Diagonal, Template, Unstructured
+from mixedpy.design import TermSchema
+from mixedpy.design.bases import STATES, BasisState
+from mixedpy.design.evaluate import UserFunction
 from mixedpy.errors import DataError
 from mixedpy.formula import Formula, deparse, parse
 from mixedpy.formula.expressions import check_expression
 from mixedpy.formula.parser import MAX_LENGTH, parse_sides
 from mixedpy.formula.syntax import Node
 
-__all__ = ["FAMILIES", "Reader", "Unreadable", "Writer"]
+__all__ = ["FAMILIES", "FUNCTIONS", "Reader", "Unreadable", "Writer"]
 
 FAMILIES: dict[Any, tuple[type, ...]] = {
-    Template: (Unstructured, Diagonal),
+    Template: (Unstructured, Diagonal, CompoundSymmetry, Autoregressive),
+    BasisState: STATES,
 }
 """Classes that an annotation stands for, where it is not a class to be built itself."""
+
+ABSENT: dict[tuple[type, str], Any] = {
+    (TermSchema, "hom"): False,  # since version 2
+}
+"""What a part without a default is where a file of an earlier version does not have it."""
+
+FUNCTIONS = Mapping[str, UserFunction]
+"""The annotation of functions, of which a file has the names."""
 
 _SCALARS = (bool, int, float, str)
 _TAG = "is"
@@ -81,9 +94,16 @@ def _is_named_tuple(annotation: Any) -> bool:
 
 
 class Writer:
-    """Collects arrays while values are written; the same array is stored once."""
+    """Collects arrays while values are written; the same array is stored once.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    functions : mapping of str to callable
+        Functions that the user added to the formula language; only their names are written.
+    """
+
+    def __init__(self, functions: Mapping[str, UserFunction]) -> None:
+        self._functions = functions
         self.arrays: list[NDArray[Any]] = []
         self._position: dict[int, int] = {}
 
@@ -98,7 +118,7 @@ class Writer:
         if annotation is Any:
             return self._anything(value)
         if annotation is Node:
-            return _write_node(value)
+            return _write_node(value, self._functions)
         if annotation is Formula:
             return value.source
         if annotation is pd.Index:
@@ -121,6 +141,8 @@ class Writer:
             return [self.write(item, arg) for item, arg in zip(value, args, strict=True)]
         if _is_named_tuple(annotation):
             return [self.write(item, hint) for item, hint in zip(value, _hints(annotation).values(), strict=True)]
+        if annotation == FUNCTIONS:
+            return list(value)
         if origin in (Mapping, dict):
             return [[self.write(k, args[0]), self.write(v, args[1])] for k, v in value.items()]
         if isinstance(annotation, type) and issubclass(annotation, Enum):
@@ -202,10 +224,13 @@ class Reader:
     ----------
     arrays : list of arrays
         Those of the file.
+    functions : mapping of str to callable
+        The user's functions that expressions may call.
     """
 
-    def __init__(self, arrays: list[NDArray[Any]]) -> None:
+    def __init__(self, arrays: list[NDArray[Any]], functions: Mapping[str, UserFunction]) -> None:
         self.arrays = arrays
+        self._functions = functions
 
     def read(self, value: Any, annotation: Any) -> Any:
         """Turn JSON into the value that an annotation describes.
@@ -218,9 +243,9 @@ class Reader:
         if annotation is Any:
             return self._anything(value)
         if annotation is Node:
-            return _read_node(value)
+            return _read_node(value, self._functions)
         if annotation is Formula:
-            return parse(_checked(value, str))
+            return parse(_checked(value, str), self._functions)
         if annotation is pd.Index:
             return self._index(value)
         rest = _optional(annotation)
@@ -241,6 +266,8 @@ class Reader:
             return tuple(self.read(item, arg) for item, arg in _paired(value, args))
         if _is_named_tuple(annotation):
             return annotation(*(self.read(item, hint) for item, hint in _paired(value, _hints(annotation).values())))
+        if annotation == FUNCTIONS:
+            return {name: _known(self._functions, name) for name in _checked(value, list)}
         if origin in (Mapping, dict):
             pairs = [_paired(item, args) for item in _checked(value, list)]
             return {self.read(*key): self.read(*item) for key, item in pairs}
@@ -262,6 +289,8 @@ class Reader:
         for f in _fields(kind):
             if f.name in given:
                 arguments[f.name] = self.read(given.pop(f.name), hints[f.name])
+            elif (kind, f.name) in ABSENT:
+                arguments[f.name] = ABSENT[kind, f.name]
             elif f.default is MISSING and f.default_factory is MISSING:
                 raise Unreadable(f"{_tag(kind)} lacks {f.name}")
         if given:
@@ -339,17 +368,17 @@ def _read_float(value: Any) -> float:
     return _known({"nan": np.nan, "inf": np.inf, "-inf": -np.inf}, _checked(value, dict).get("of"))
 
 
-def _write_node(node: Node) -> list[Any]:
+def _write_node(node: Node, functions: Collection[str]) -> list[Any]:
     """Write an expression as R's text of it and its position in the formula, to which errors point."""
     text = deparse(node)
     at = node.start if node.start + len(text) + 4 <= MAX_LENGTH else 0
     written = [at, text]
-    if _read_node(written) != node:
+    if _read_node(written, functions) != node:
         raise DataError(f"the expression `{text}` cannot be saved")
     return written
 
 
-def _read_node(value: Any) -> Node:
+def _read_node(value: Any, functions: Collection[str]) -> Node:
     """Read an expression by the parser of formulas, which knows a closed list of functions."""
     (at, _), (text, _) = _paired(value, (int, str))
     at, text = _checked(at, int), _checked(text, str)
@@ -357,7 +386,7 @@ def _read_node(value: Any) -> Node:
         raise Unreadable("an expression has an impossible position")
     padded = " " * at + text
     node = parse_sides(f"{padded} ~ 1")[0]
-    check_expression(node, padded)
+    check_expression(node, padded, functions)
     return node
 
 

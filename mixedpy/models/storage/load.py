@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from mixedpy.models.storage.table import read_table
 __all__ = ["load"]
 
 
-def load(path: str | os.PathLike[str]) -> LmmFit:
+def load(path: str | os.PathLike[str], *, functions: Mapping[str, Callable[..., Any]] | None = None) -> LmmFit:
     """Read a fit that ``fit.save`` wrote.
 
     The file is data only: nothing in it is run, and no class or module is looked up by a name from it. What it holds
@@ -28,6 +29,8 @@ def load(path: str | os.PathLike[str]) -> LmmFit:
     ----------
     path : str or path
         The file.
+    functions : dict, optional
+        The functions that were given to ``lmer`` as ``functions=``, if any: a file has their names only.
 
     Returns
     -------
@@ -38,7 +41,8 @@ def load(path: str | os.PathLike[str]) -> LmmFit:
     Raises
     ------
     DataError
-        If the file is not a saved fit, is damaged or manipulated, or was written by a later version of mixedpy.
+        If the file is not a saved fit, is damaged or manipulated, was written by a later version of mixedpy, or calls
+        functions that are not given.
     OSError
         If there is no such file.
 
@@ -62,9 +66,23 @@ def load(path: str | os.PathLike[str]) -> LmmFit:
             "install a later mixedpy"
         )
     try:
-        return _fit(content, Reader(arrays))
+        _check_functions(path, content, functions or {})
+        return _fit(content, Reader(arrays, functions or {}))
+    except DataError:
+        raise
     except (Unreadable, LookupError, ArithmeticError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise damaged(path, str(error) or type(error).__name__) from error
+
+
+def _check_functions(path: Path, content: dict[str, Any], given: Mapping[str, Any]) -> None:
+    wanted = content["schema"].get("functions", [])
+    missing = [name for name in wanted if isinstance(name, str) and name not in given]
+    if missing:
+        names = ", ".join(f'"{name}": ...' for name in missing)
+        raise DataError(
+            f"the fit in {str(path)!r} calls functions of its author, which a file does not hold; give them with "
+            f"load(path, functions={{{names}}})"
+        )
 
 
 def _fit(content: dict[str, Any], reader: Reader) -> LmmFit:
@@ -72,6 +90,7 @@ def _fit(content: dict[str, Any], reader: Reader) -> LmmFit:
         raise Unreadable(f"there is no kind of fit {content.get('kind')!r}")
     parts = {name: reader.read(content[name], kind) for name, kind in PARTS.items()}
     check_fit(**parts)
-    arguments = {name: reader.read(content["request"][name], kind) for name, kind in ARGUMENTS.items()}
+    given = content["request"]
+    arguments = {name: reader.read(given[name], kind) for name, kind in ARGUMENTS.items() if name in given}
     request = Request(data=read_table(reader, parts["schema"], content["table"]), **arguments)
     return LmmFit(**parts, request=request)

@@ -11,7 +11,7 @@ from mixedpy.core.control import Control
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema
 from mixedpy.models.storage.archive import write_archive
-from mixedpy.models.storage.codec import Writer
+from mixedpy.models.storage.codec import FUNCTIONS, Writer
 from mixedpy.models.storage.table import write_table
 from mixedpy.version import __version__
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["ARGUMENTS", "FORMAT", "PARTS", "VERSION", "save_fit"]
 
 FORMAT: Final = "mixedpy fit"
-VERSION: Final = 1
+VERSION: Final = 2
 """Version of the format. A part that a later version adds has a default, so that files of earlier versions are read."""
 
 PARTS: Final[dict[str, Any]] = {"record": FitRecord, "design": Design, "schema": Schema}
@@ -37,6 +37,7 @@ ARGUMENTS: Final[dict[str, Any]] = {
     "na_action": str,
     "start": Any,
     "control": Control,
+    "functions": FUNCTIONS | None,
     "refitted": bool,
 }
 """The arguments of the call that are written; the table has its own form."""
@@ -44,7 +45,7 @@ ARGUMENTS: Final[dict[str, Any]] = {
 
 def save_fit(fit: LmmFit, path: str | os.PathLike[str]) -> None:
     """Write a fit to a file; see `mixedpy.models.lmm.LmmFit.save`."""
-    writer = Writer()
+    writer = Writer(fit.schema.functions)
     content: dict[str, Any] = {"format": FORMAT, "version": VERSION, "kind": "linear", "writer": __version__}
     for name, kind in PARTS.items():
         content[name] = writer.write(getattr(fit, name), kind)
