@@ -26,7 +26,7 @@ from scipy.linalg import solve_triangular
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.conditioning import Conditioned, condition
 from mixedpy.core.crossproducts import CrossProducts, cross_products
-from mixedpy.core.factor.cholesky import SparseCholesky, analyze
+from mixedpy.core.factor.cholesky import SparseCholesky, analyze, backend_name
 from mixedpy.core.factor.selected_inverse import SelectedInverse
 from mixedpy.core.record import FitRecord
 
@@ -36,6 +36,9 @@ Codes = NDArray[np.intp]
 
 _SOLVE_ENTRIES = 1 << 23
 """Entries of the right-hand sides solved at a time, 64 MB."""
+
+_SMALL = 500
+"""Below this many random effects one sparse library is as good as the other."""
 
 _BLOCK_ENTRIES = 1 << 22
 """Entries of the blocks gathered for rows at a time, 32 MB."""
@@ -126,7 +129,8 @@ class JointCovariance:
     def _factored(self, right: list[Floats]) -> tuple[list[Floats], list[Floats]]:
         """Level blocks of M^-1, and M^-1 Lambda'Z'WX; keeps the factor and the blocks of B between terms."""
         entries = _Entries(self._cp, self._Lambdas)
-        factor = self._factor = analyze(entries.pointer, entries.rows, entries.q)
+        named = backend_name() if entries.q < _SMALL else None  # by name: no warning where SuperLU does as well
+        factor = self._factor = analyze(entries.pointer, entries.rows, entries.q, backend=named)
         factor.update(entries.values)
         flat = np.empty(len(entries.order))
         flat[entries.order] = SelectedInverse(factor).compute()
