@@ -12,6 +12,7 @@ import json
 import math
 import os
 import re
+import struct
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -88,7 +89,7 @@ def read_archive(path: Path) -> tuple[dict[str, Any], list[NDArray[Any]]]:
         try:
             with zipfile.ZipFile(file) as archive:
                 members = _members(path, archive, size)
-        except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, struct.error, EOFError, OSError, ValueError, RuntimeError) as error:
             raise damaged(path, str(error) or type(error).__name__) from error
     try:
         content = json.loads(members.pop(_MANIFEST))

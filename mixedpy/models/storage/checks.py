@@ -21,6 +21,7 @@ from mixedpy.models.storage.codec import Unreadable
 
 __all__ = ["check_fit"]
 
+_LARGEST = 1e150
 _MOST_COLUMNS = 10_000
 """Of a basis; more are not read, since a file could ask for endless work."""
 
@@ -70,7 +71,8 @@ def _check_schema(design: Design, schema: Schema) -> None:
     _demand(len(schema.terms) == len(design.terms), "every random term has names")
     for names, term in zip(schema.terms, design.terms, strict=True):
         _check_term(names, term.m, term.n_levels)
-        _demand(names.template == term.template.name, "a random term has the covariance structure it names")
+        alike = names.template == term.template.name and names.hom == getattr(term.template, "hom", False)
+        _demand(alike, "a random term has the covariance structure it names")
     _check_bases(schema)
     _demand(len(schema.index) == n and schema.rows.shape == (n,), "every row has a label")
     _demand(len(schema.table_index) == schema.n_total, "every row of the table has a label")
@@ -134,4 +136,4 @@ def _check_record(design: Design, record: FitRecord) -> None:
     _demand(len(record.Lambda) == len(record.modes) == len(design.terms), "every random term has estimates")
     for term, Lambda, modes in zip(design.terms, record.Lambda, record.modes, strict=True):
         _demand(Lambda.shape == (term.m, term.m) and modes.shape == (term.n_levels, term.m), "random effects fit")
-    _demand(bool(np.isfinite(record.sigma)) and record.sigma > 0, "sigma is positive")
+    _demand(0 < record.sigma < _LARGEST, "sigma is positive, and its square a number")

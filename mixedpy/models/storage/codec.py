@@ -47,6 +47,8 @@ FUNCTIONS = Mapping[str, UserFunction]
 
 _SCALARS = (bool, int, float, str)
 _TAG = "is"
+_MOST_EFFECTS = 2000
+"""Of one term: a template takes memory of the order of the square before anything else can be checked."""
 
 
 class Unreadable(Exception):
@@ -293,6 +295,8 @@ class Reader:
                 arguments[f.name] = ABSENT[kind, f.name]
             elif f.default is MISSING and f.default_factory is MISSING:
                 raise Unreadable(f"{_tag(kind)} lacks {f.name}")
+        if kind in FAMILIES[Template] and not 0 < arguments["m"] <= _MOST_EFFECTS:
+            raise Unreadable(f"a random term of {arguments['m']} effects")
         if given:
             raise Unreadable(f"{_tag(kind)} has an unknown part {min(given)!r}")
         return kind(**arguments)
