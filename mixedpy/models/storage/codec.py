@@ -306,11 +306,13 @@ class Reader:
         if not 0 <= position < len(self.arrays):
             raise Unreadable(f"there is no array {position}")
         array = self.arrays[position]
-        if scalar is Any or array.dtype == np.dtype(scalar):
+        kind = get_origin(scalar) or scalar
+        if kind is Any or np.issubdtype(array.dtype, kind):  # an annotation may name a family, such as signedinteger
             return array
-        if not (array.dtype.kind == np.dtype(scalar).kind == "i" and array.dtype.itemsize <= np.dtype(scalar).itemsize):
-            raise Unreadable(f"array {position} is of type {array.dtype} where {np.dtype(scalar)} is wanted")
-        self.arrays[position] = array.astype(scalar)
+        wanted = np.dtype(kind)
+        if not (array.dtype.kind == wanted.kind == "i" and array.dtype.itemsize <= wanted.itemsize):
+            raise Unreadable(f"array {position} is of type {array.dtype} where {wanted} is wanted")
+        self.arrays[position] = array.astype(wanted)
         return self.arrays[position]
 
     def _anything(self, value: Any) -> Any:
