@@ -64,6 +64,12 @@ def _parser() -> argparse.ArgumentParser:
 
     fit = commands.add_parser("fit", help="fit a linear mixed model and print its summary")
     _add_model(fit)
+    fit.add_argument(
+        "--ddf",
+        choices=["satterthwaite", "kenward-roger", "none"],
+        default="satterthwaite",
+        help="denominator degrees of freedom of the t tests (default: satterthwaite); none leaves out p values",
+    )
     fit.add_argument("--format", choices=list(_LAYOUTS), default="text", help="of the summary (default: text)")
     fit.add_argument("--out", metavar="FILE", type=Path, help="write there rather than to standard output")
     fit.set_defaults(run=_fit)
@@ -91,7 +97,7 @@ def _fit(args: argparse.Namespace) -> int:
     if args.out is not None:
         check_folder(args.out)
     fit = _fitted(args)
-    text = _LAYOUTS[args.format](fit.summary(ddf=None)).rstrip("\n")
+    text = _LAYOUTS[args.format](fit.summary(ddf=None if args.ddf == "none" else args.ddf)).rstrip("\n")
     if args.out is None:
         print(text, flush=True)
     else:

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import ndtri
 
 from mixedpy.design.columns import Factor, Numeric, as_factor
-from mixedpy.inference.icc import icc
 from mixedpy.inference.variables import fixed_variables, grouping_variables, model_columns
 from mixedpy.models.check import check_fit
 from mixedpy.models.files import check_folder, write_whole
-from mixedpy.models.tables import summary_record
+from mixedpy.models.tables import summary_record, wald_limits
 from mixedpy.report import parts
 from mixedpy.report.grids import Grid, Section
 from mixedpy.report.numbers import format_numbers
@@ -43,7 +41,7 @@ def write_report(fit: LmmFit, path: str | os.PathLike[str], title: str | None) -
 
 def report_page(fit: LmmFit, title: str | None = None) -> Page:
     """Collect what the page of a fit shows."""
-    summary = summary_record(fit, show_correlation=None)
+    summary = summary_record(fit, "satterthwaite", show_correlation=None)
     name = fit.schema.data_name
     method = parts.title(summary.header).strip()
     heading = fit.formula if title is None else title
@@ -100,7 +98,7 @@ def _group_row(fit: LmmFit, group: str) -> tuple[str, ...]:
 def _model(fit: LmmFit, summary: SummaryRecord, method: str) -> PageSection:
     texts = [
         f"Formula: {fit.formula}",
-        f"{method}. The intraclass correlation is {icc(fit.design, fit.record):.3f}: that share of the variance around "
+        f"{method}. The intraclass correlation is {fit.icc():.3f}: that share of the variance around "
         "the fixed effects is between the levels of the grouping factors.",
     ]
     named = {grid.caption: grid for grid in summary_grids(summary)}
@@ -111,14 +109,13 @@ def _model(fit: LmmFit, summary: SummaryRecord, method: str) -> PageSection:
 
 
 def _with_limits(original: Grid, summary: SummaryRecord) -> Grid:
-    half = float(ndtri(0.5 + _LEVEL / 2)) * summary.coef.se
+    limits = wald_limits(summary.coef, _LEVEL)
     rows = []
     for k, row in enumerate(original.sections[0].rows):
         decimals = len(row[1].partition(".")[2])  # as many as the estimate has
-        limits = [summary.coef.estimate[k] + side * half[k] for side in (-1, 1)]
-        rows.append((*row, *(f"{limit:.{decimals}f}" for limit in limits)))
+        rows.append((*row, *(f"{side[k]:.{decimals}f}" for side in limits)))
     heads = (*original.columns, "2.5 %", "97.5 %")
-    note = "Confidence limits of the normal distribution."
+    note = "Wald limits with the degrees of freedom of the table."
     return Grid("Fixed effects", heads, (Section(None, tuple(rows)),), (*original.notes, note))
 
 

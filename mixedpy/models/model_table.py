@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 
 from mixedpy.errors import MixedpyError
 from mixedpy.inference.criteria import criteria
-from mixedpy.inference.icc import icc
 from mixedpy.models.lmm import LmmFit
-from mixedpy.models.tables import summary_record
+from mixedpy.models.tables import summary_record, wald_limits
 from mixedpy.report.grids import Grid, grid_html, grid_latex, grid_markdown, grid_text
 from mixedpy.report.model_table import Below, ModelColumn, model_grid
 
@@ -98,6 +95,7 @@ def table(
     names: Sequence[str] | None = None,
     below: Below = "ci",
     level: float = 0.95,
+    ddf: str | None = "satterthwaite",
     digits: int = 3,
     caption: str | None = None,
 ) -> ModelTable:
@@ -110,9 +108,12 @@ def table(
     names : sequence of str, optional
         Their heads; by default Model 1, Model 2, ...
     below : {"ci", "se"}
-        What stands below each estimate: its confidence interval, of the normal distribution, or its standard error.
+        What stands below each estimate: its confidence interval (Wald), or its standard error.
     level : float
         Confidence level.
+    ddf : {"satterthwaite", "kenward-roger", None}
+        Degrees of freedom of the intervals, and of the p values behind the stars; None takes the normal distribution
+        for the intervals and leaves out the stars.
     digits : int
         Significant digits of standard errors and standard deviations.
     caption : str, optional
@@ -134,10 +135,10 @@ def table(
                                            Intercepts            Slopes
     -------------------------------------------------------------------
     Fixed effects
-    (Intercept)                                251.41            251.41
-                                     [232.30, 270.51]  [238.03, 264.78]
-    Days                                       10.467            10.467
-                                      [8.891, 12.044]   [7.438, 13.497]
+    (Intercept)                             251.41***         251.41***
+                                     [231.23, 271.58]  [237.01, 265.80]
+    Days                                    10.467***         10.467***
+                                      [8.879, 12.055]   [7.206, 13.729]
     -------------------------------------------------------------------
     Random effects
     SD (Intercept) | Subject                     37.1              24.7
@@ -156,6 +157,7 @@ def table(
     -------------------------------------------------------------------
     Estimates with 95 % confidence intervals.
     SD: standard deviation; Cor: correlation.
+    Signif. codes: 0 ‘***’ 0.001 ‘**’ 0.01 ‘*’ 0.05 ‘.’ 0.1 ‘ ’ 1
     """
     if not fits:
         raise ValueError("table() needs at least one fit")
@@ -164,24 +166,24 @@ def table(
     heads = [f"Model {k + 1}" for k in range(len(fits))] if names is None else [str(name) for name in names]
     if len(heads) != len(fits):
         raise ValueError(f"names has {len(heads)} names for {len(fits)} fits; give one for each")
-    columns = [_column(fit, name, level) for fit, name in zip(fits, heads, strict=True)]
+    columns = [_column(fit, name, level, ddf) for fit, name in zip(fits, heads, strict=True)]
     return ModelTable(model_grid(columns, below=below, level=level, digits=digits, caption=caption))
 
 
-def _column(fit: LmmFit, name: str, level: float) -> ModelColumn:
-    summary = summary_record(fit, show_correlation=False)
-    half = float(ndtri(0.5 + level / 2)) * np.asarray(summary.coef.se)
+def _column(fit: LmmFit, name: str, level: float, ddf: str | None) -> ModelColumn:
+    summary = summary_record(fit, ddf, show_correlation=False)
+    lower, upper = wald_limits(summary.coef, level)
     c = criteria(fit.record)
     return ModelColumn(
         name=name,
         coef=summary.coef,
-        lower=summary.coef.estimate - half,
-        upper=summary.coef.estimate + half,
+        lower=lower,
+        upper=upper,
         varcorr=summary.varcorr,
         nobs=fit.nobs,
         ngroups=summary.notes.ngroups,
         criteria=(
-            ("ICC", icc(fit.design, fit.record)),
+            ("ICC", fit.icc()),
             ("Log-likelihood", c.loglik),
             ("AIC", c.aic),
             ("BIC", c.bic),

@@ -13,7 +13,7 @@ from mixedpy.core.conditional import conditional_covariance
 from mixedpy.errors import DataError
 from mixedpy.inference.curves import averaged, level_curves
 from mixedpy.inference.fitted import fitted, residuals
-from mixedpy.inference.icc import icc, random_variance
+from mixedpy.inference.icc import random_variance
 from mixedpy.inference.shrinkage import shrinkage
 from mixedpy.inference.varcorr import variance_components
 from mixedpy.inference.variables import fixed_variables, grid_of, grouping_variables, rows_used
@@ -221,7 +221,7 @@ class Plots:
             (*(t.name for t in components.terms), "Residual"),
             np.append(random_variance(fit.design, fit.record), fit.sigma**2),
             (*effects, ()),
-            icc(fit.design, fit.record),
+            fit.icc(),
         )
         return draw_variance(record, ax=ax)
 

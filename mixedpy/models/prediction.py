@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mixedpy.core.arrays import Floats
-from mixedpy.inference import intervals, rows, selection
+from mixedpy.inference import prediction_intervals as intervals
+from mixedpy.inference import rows, selection
 from mixedpy.inference.predict import predict
 from mixedpy.inference.predictors import Predictors, of_fit, of_table
 from mixedpy.inference.simulate import simulate

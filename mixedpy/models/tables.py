@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
 from mixedpy.inference.criteria import criteria
+from mixedpy.inference.ddf import t_tests
 from mixedpy.inference.fitted import residuals
 from mixedpy.inference.varcorr import VarianceComponents, variance_components
 from mixedpy.inference.vcov import correlation
+from mixedpy.models.memo import inference_of
 from mixedpy.report.records import (
     CoefTable,
     Criteria,
     FitHeader,
+    Floats,
     Notes,
     PrintRecord,
     SummaryRecord,
@@ -24,7 +29,7 @@ from mixedpy.report.records import (
 if TYPE_CHECKING:
     from mixedpy.models.lmm import LmmFit
 
-__all__ = ["MOST_CORRELATED", "print_record", "summary_record", "varcorr_record"]
+__all__ = ["MOST_CORRELATED", "print_record", "summary_record", "varcorr_record", "wald_limits"]
 
 MOST_CORRELATED = 12
 """Number of fixed effects up to which a summary shows their correlations unasked, as in lme4."""
@@ -48,10 +53,9 @@ def print_record(fit: LmmFit) -> PrintRecord:
     )
 
 
-def summary_record(fit: LmmFit, *, show_correlation: bool | None) -> SummaryRecord:
-    """Fill what ``print(fit.summary())`` shows; None shows correlations up to ``MOST_CORRELATED`` fixed effects."""
+def summary_record(fit: LmmFit, ddf: str | None, *, show_correlation: bool | None) -> SummaryRecord:
+    """Fill what ``print(fit.summary(ddf))`` shows; None shows correlations up to ``MOST_CORRELATED`` fixed effects."""
     record = fit.record
-    se = record.sigma * np.sqrt(np.diag(record.unscaled_vcov))
     if show_correlation is None:
         show_correlation = record.p <= MOST_CORRELATED
     return SummaryRecord(
@@ -60,9 +64,26 @@ def summary_record(fit: LmmFit, *, show_correlation: bool | None) -> SummaryReco
         scaled_residuals=np.quantile(residuals(fit.design, record, "scaled"), [0.0, 0.25, 0.5, 0.75, 1.0]),
         varcorr=varcorr_record(variance_components(fit.design, fit.schema, record)),
         notes=_notes(fit),
-        coef=CoefTable(tuple(fit.schema.fixed_names), record.beta, se, record.beta / se),
+        coef=_coefficients(fit, ddf),
         correlation=correlation(record) if show_correlation else None,
     )
+
+
+def wald_limits(table: CoefTable, level: float) -> tuple[Floats, Floats]:
+    """Confidence limits of the fixed effects, of the t distribution where the table has degrees of freedom, (p,)."""
+    p = 0.5 + level / 2
+    half = table.se * (ndtri(p) if table.df is None else stdtrit(table.df, p))
+    return table.estimate - half, table.estimate + half
+
+
+def _coefficients(fit: LmmFit, ddf: str | None) -> CoefTable:
+    """The table of fixed effects, with degrees of freedom and p values unless ``ddf`` is None."""
+    inference = inference_of(fit, ddf)
+    tests = t_tests(inference, np.eye(fit.record.p))
+    table = CoefTable(tuple(fit.schema.fixed_names), tests.estimate, tests.se, tests.t)
+    if ddf is None:
+        return table
+    return replace(table, df=tests.df, pvalue=tests.pvalue, ddf_label=inference.method.label)
 
 
 def _header(fit: LmmFit) -> FitHeader:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 import mixedpy as mp
 from mixedpy.report.grids import Grid, Section, grid_html, grid_latex, grid_markdown, grid_text
@@ -150,7 +151,20 @@ def test_a_table_of_fits(fit: mp.LmmFit):
     frame = table.to_frame()
     assert frame.loc[("Model", "Fitted by")].tolist() == ["REML", "ML"]
     assert frame.loc[("Fixed effects", "I(Days^2)"), "Straight"] == ""
-    assert float(frame.loc[("Fixed effects", "Days"), "Straight"]) == pytest.approx(10.467, abs=5e-3)
+    assert float(frame.loc[("Fixed effects", "Days"), "Straight"].rstrip("*")) == pytest.approx(10.467, abs=5e-3)
+
+
+@pytest.mark.parametrize("ddf", ["satterthwaite", "kenward-roger", None])
+def test_limits_and_stars_of_a_table_follow_the_degrees_of_freedom(fit: mp.LmmFit, ddf: str | None):
+    frame = mp.table(fit, level=0.9, ddf=ddf, digits=6).to_frame()["Model 1"]
+    at = list(frame.index).index(("Fixed effects", "Days"))
+    estimate, limits = frame.iloc[at], frame.iloc[at + 1]
+    low, high = map(float, limits.strip("[]").replace("−", "-").split(", "))
+    fixed = fit.summary(ddf=ddf).tables["fixed"].loc["Days"]
+    q = stats.norm.ppf(0.95) if ddf is None else stats.t.ppf(0.95, fixed["df"])
+    assert (high - low) / 2 == pytest.approx(q * fixed["Std. Error"], rel=1e-5)
+    wanted = "" if ddf is None else "*" * sum(fixed["Pr(>|t|)"] <= p for p in (0.05, 0.01, 0.001))
+    assert estimate.lstrip("0123456789.") == wanted
 
 
 @pytest.mark.parametrize(("fits", "options"), [(0, {}), (2, {"names": ["one"]}), (1, {"level": 95})])

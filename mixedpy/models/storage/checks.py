@@ -68,6 +68,9 @@ def _check_schema(design: Design, schema: Schema) -> None:
     _demand(len(schema.fixed_names) == len(schema.assign) == len(schema.fixed.keys) == p, "fixed effects have names")
     _demand(_inside(schema.assign, len(schema.term_labels) + 1), "every fixed effect has a term")
     _check_encoding(schema.fixed)
+    fixed = schema.fixed_terms
+    known = len(fixed.names) == len(fixed.variables)
+    _demand(known and all(_inside(term, len(fixed.names)) for term in fixed.terms), "fixed terms have variables")
     _demand(len(schema.terms) == len(design.terms), "every random term has names")
     for names, term in zip(schema.terms, design.terms, strict=True):
         _check_term(names, term.m, term.n_levels)

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 
 from mixedpy.core.correlated import Autoregressive, CompoundSymmetry
 from mixedpy.core.covariance import Diagonal, Template, Unstructured
-from mixedpy.design import TermSchema
+from mixedpy.design import Schema, TermSchema
 from mixedpy.design.bases import STATES, BasisState
 from mixedpy.design.evaluate import UserFunction
 from mixedpy.errors import DataError
 from mixedpy.formula import Formula, deparse, parse
 from mixedpy.formula.expressions import check_expression
 from mixedpy.formula.parser import MAX_LENGTH, parse_sides
-from mixedpy.formula.syntax import Node
+from mixedpy.formula.syntax import Call, Node
 
 __all__ = ["FAMILIES", "FUNCTIONS", "Reader", "Unreadable", "Writer"]
 
@@ -37,10 +37,11 @@ FAMILIES: dict[Any, tuple[type, ...]] = {
 }
 """Classes that an annotation stands for, where it is not a class to be built itself."""
 
-ABSENT: dict[tuple[type, str], Any] = {
-    (TermSchema, "hom"): False,  # since version 2
+ABSENT: dict[tuple[type, str], Callable[[Mapping[str, Any]], Any]] = {
+    (TermSchema, "hom"): lambda _: False,  # since version 2
+    (Schema, "fixed_terms"): lambda parts: parts["formula"].fixed_terms(),  # since version 3
 }
-"""What a part without a default is where a file of an earlier version does not have it."""
+"""How a part without a default follows from the parts before it where an earlier version did not write it."""
 
 FUNCTIONS = Mapping[str, UserFunction]
 """The annotation of functions, of which a file has the names."""
@@ -292,7 +293,7 @@ class Reader:
             if f.name in given:
                 arguments[f.name] = self.read(given.pop(f.name), hints[f.name])
             elif (kind, f.name) in ABSENT:
-                arguments[f.name] = ABSENT[kind, f.name]
+                arguments[f.name] = ABSENT[kind, f.name](arguments)
             elif f.default is MISSING and f.default_factory is MISSING:
                 raise Unreadable(f"{_tag(kind)} lacks {f.name}")
         if kind in FAMILIES[Template] and not 0 < arguments["m"] <= _MOST_EFFECTS:
@@ -392,7 +393,8 @@ def _read_node(value: Any, functions: Collection[str]) -> Node:
         raise Unreadable("an expression has an impossible position")
     padded = " " * at + text
     node = parse_sides(f"{padded} ~ 1")[0]
-    check_expression(node, padded, functions)
+    offset = isinstance(node, Call) and node.function == "offset" and len(node.arguments) == 1
+    check_expression(node.arguments[0] if isinstance(node, Call) and offset else node, padded, functions)
     return node
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["ARGUMENTS", "FORMAT", "PARTS", "VERSION", "save_fit"]
 
 FORMAT: Final = "mixedpy fit"
-VERSION: Final = 2
+VERSION: Final = 3
 """Version of the format. A part that a later version adds has a default, so that files of earlier versions are read."""
 
 PARTS: Final[dict[str, Any]] = {"record": FitRecord, "design": Design, "schema": Schema}
