@@ -32,6 +32,7 @@ def plots() -> dict[str, Any]:
         "variance": crossed.plot.variance(),
         "residuals": sleep.plot.residuals(),
         "qq": sleep.plot.qq(),
+        "profile": sleep.plot.profile(),
         "effects": sleep.plot.effects(),
         "effects-by": cake.plot.effects("temperature", by="recipe"),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ from mixedpy.report.plots.records import (
 )
 from mixedpy.report.plots.residuals import draw_residuals
 from mixedpy.report.plots.shrinkage import draw_shrinkage
-from mixedpy.report.plots.style import AxesLike, Panels
+from mixedpy.report.plots.style import AxesLike, Panels, one_or_all
 from mixedpy.report.plots.trajectories import draw_trajectories
 from mixedpy.report.plots.variance import draw_variance
 
@@ -58,13 +58,13 @@ class Plots:
     >>> import mixedpy as mp
     >>> fit = mp.lmer("Reaction ~ Days + (Days | Subject)", mp.datasets.load("sleepstudy"))
     >>> fit.plot
-    plots of Reaction ~ Days + (Days | Subject): ranef, shrinkage, trajectories, variance, residuals, qq, effects
+    plots of Reaction ~ Days + (Days | Subject): ranef, shrinkage, trajectories, ...
     """
 
     fit: LmmFit
 
     def __repr__(self) -> str:
-        kinds = "ranef, shrinkage, trajectories, variance, residuals, qq, effects"
+        kinds = "ranef, shrinkage, trajectories, variance, residuals, qq, effects, profile"
         return f"plots of {self.fit.formula}: {kinds}"
 
     def ranef(
@@ -272,6 +272,30 @@ class Plots:
         if not wanted or by in wanted:
             raise DataError(f"the fixed part has no predictor to draw over{'' if by is None else f' beside `{by}`'}")
         return draw_effects([self._effect(rows, name, by, level) for name in wanted], ax=ax)
+
+    def profile(
+        self,
+        parm: Sequence[str] | str | None = None,
+        *,
+        kind: Literal["zeta", "density"] = "zeta",
+        levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95, 0.99),
+        ax: AxesLike = None,
+    ) -> Panels:
+        """Draw the profile likelihoods of the parameters, a panel for each.
+
+        Parameters
+        ----------
+        parm : str or sequence of str, optional
+            Parameters, as for ``fit.profile``; by default all.
+        kind : {"zeta", "density"}
+            The signed root of the deviance's rise, a straight line where the likelihood is quadratic, or the density
+            of the parameter if that root were standard normal.
+        levels : sequence of float
+            Confidence levels whose intervals are marked.
+        ax : Axes or sequence of Axes, optional
+            Where to draw, one for each parameter.
+        """
+        return one_or_all(self.fit.profile(parm).plot(kind, levels=levels, ax=ax))
 
     def _effect(self, rows: pd.DataFrame, x: str, by: str | None, level: float) -> EffectPanel:
         fit = self.fit

@@ -212,6 +212,17 @@ def test_residual_panels(models: dict[str, mp.LmmFit]):
     np.testing.assert_allclose(by_group.lines[-1].get_ydata(), np.sort(medians))
 
 
+@pytest.mark.parametrize("kind", ["zeta", "density"])
+def test_profiles(models: dict[str, mp.LmmFit], kind: str):
+    fit = models["penicillin"]
+    drawn = fit.plot.profile(kind=kind)
+    assert [axes.get_xlabel() for axes in flat(drawn)] == [".sig01", ".sig02", ".sigma", "(Intercept)"]
+    assert_drawn(drawn)
+    mine = plt.subplots()[1]
+    assert fit.plot.profile(".sigma", kind=kind, ax=mine) is mine
+    assert_drawn(mine)
+
+
 def test_normal_quantiles_and_band_have_their_probabilities():
     """The band of a normal sample holds each ordered value with its level, in 4,000 samples."""
     rng = np.random.default_rng(11)
