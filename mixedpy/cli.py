@@ -13,6 +13,7 @@ import pandas as pd
 
 from mixedpy import datasets
 from mixedpy.errors import DataError, FormulaError, MixedpyError, MixedpyWarning
+from mixedpy.models.comparison import anova as compare_fits
 from mixedpy.models.files import check_folder, write_whole
 from mixedpy.models.lmer import lmer
 from mixedpy.models.lmm import LmmFit
@@ -80,6 +81,13 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--out", metavar="FILE", type=Path, required=True, help="the page, such as report.html")
     report.set_defaults(run=_report)
 
+    anova = commands.add_parser("anova", help="compare fits of several formulas by likelihood-ratio tests")
+    anova.add_argument("data", metavar="DATA", type=Path, help="table: .csv or .tsv, also .gz")
+    anova.add_argument("formulas", metavar="FORMULA", nargs="+", help="two or more, such as nested models")
+    anova.add_argument("--weights", metavar="COL", help="column of prior weights")
+    anova.add_argument("--offset", metavar="COL", help="column with a known part of the linear predictor")
+    anova.set_defaults(run=_anova)
+
     listing = commands.add_parser("datasets", help="list the data sets that come with mixedpy")
     listing.set_defaults(run=_datasets)
     return parser
@@ -110,6 +118,15 @@ def _report(args: argparse.Namespace) -> int:
     fit = _fitted(args)
     fit.report(args.out, title=args.title)
     return 0 if fit.converged else _FAILED
+
+
+def _anova(args: argparse.Namespace) -> int:
+    if len(args.formulas) < 2:
+        raise DataError("mixedpy anova compares two formulas or more; only one is given")
+    table = _read(args.data)
+    fits = [lmer(text, table, reml=False, weights=args.weights, offset=args.offset) for text in args.formulas]
+    print(str(compare_fits(*fits)).rstrip("\n"), flush=True)
+    return 0 if all(fit.converged for fit in fits) else _FAILED
 
 
 def _fitted(args: argparse.Namespace) -> LmmFit:

@@ -55,3 +55,15 @@ def test_formats(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     else:
         assert shown.startswith(starts[form])
         assert "251.405" in shown
+
+
+def test_anova_compares_formulas(capsys: pytest.CaptureFixture[str]):
+    assert main(["anova", DATA, "Reaction ~ Days + (1 | Subject)", FORMULA]) == 0
+    table = mp.datasets.load("sleepstudy")
+    fits = [mp.lmer(text, table, reml=False) for text in ("Reaction ~ Days + (1 | Subject)", FORMULA)]
+    assert capsys.readouterr().out.rstrip() == str(mp.anova(*fits, names=["MODEL1", "MODEL2"])).rstrip()
+
+
+def test_anova_of_one_formula_is_bad_input(capsys: pytest.CaptureFixture[str]):
+    assert main(["anova", DATA, FORMULA]) == 2
+    assert "two formulas or more" in capsys.readouterr().err
