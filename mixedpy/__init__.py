@@ -19,18 +19,22 @@ from mixedpy.errors import (
     SingularFitWarning,
     SparseFallbackWarning,
 )
+from mixedpy.inference.demean import demean
+from mixedpy.inference.layout import design
 from mixedpy.inference.selection import NA
 from mixedpy.models.bootstrap import Bootstrap
 from mixedpy.models.comparison import Comparison, anova, compare
+from mixedpy.models.denovo import simulate
 from mixedpy.models.lmer import lmer
 from mixedpy.models.lmm import LmmFit
 from mixedpy.models.manyfits import ManyFits
+from mixedpy.models.model_table import table
 from mixedpy.models.power import Power
 from mixedpy.models.prepared import Prepared, prepare
 from mixedpy.models.profile import Profile
 from mixedpy.models.rlrt import RlrtResult, rlrt
-
-__version__ = "0.1.0.dev0"
+from mixedpy.models.storage.load import load
+from mixedpy.version import __version__
 
 __all__ = [
     "NA",
@@ -56,7 +60,12 @@ __all__ = [
     "anova",
     "compare",
     "datasets",
+    "demean",
+    "design",
     "lmer",
+    "load",
     "prepare",
     "rlrt",
+    "simulate",
+    "table",
 ]

@@ -21,7 +21,7 @@ from mixedpy.formula import Formula, Terms
 from mixedpy.formula.expressions import column_names
 from mixedpy.formula.syntax import Node
 
-__all__ = ["RandomColumns", "Schema", "fixed_columns", "offset_column", "random_columns"]
+__all__ = ["RandomColumns", "Schema", "effect_columns", "fixed_columns", "offset_column", "random_columns"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,6 +187,14 @@ def random_columns(schema: Schema, newdata: Any, term: int) -> RandomColumns:
     return RandomColumns(position[factor.codes], labels[factor.codes], Z)
 
 
+def effect_columns(schema: Schema, newdata: Any, term: int) -> Floats:
+    """Build the columns of a random term's effects from new data, (n, m), without reading its grouping factor."""
+    encoding = schema.terms[term].encoding
+    table = open_table(newdata)
+    columns = _read(table, tuple(v.node for v in encoding.variables))
+    return _columns(schema, encoding, columns, table)
+
+
 def offset_column(schema: Schema, newdata: Any) -> Floats | None:
     """Evaluate the offset in new data: the formula's ``offset()`` terms and a column named by ``offset=``.
 
@@ -251,7 +259,11 @@ def _conform(variable: Variable, column: Column) -> Column:
     """Bring a variable of the new data to the type and the levels of the model."""
     if variable.levels is None:
         if isinstance(column, Factor):
-            raise DataError(f"`{variable.name}` is numeric in the model but not in the new data; convert it to numbers")
+            shown = ", ".join(map(repr, column.levels[:3])) + (", ..." if len(column.levels) > 3 else "")
+            raise DataError(
+                f"`{variable.name}` is numeric in the model but not in the new data, which have {shown}; convert it to "
+                "numbers"
+            )
         return column
     factor = as_factor(column)
     lookup = {level: k for k, level in enumerate(variable.levels)}

@@ -8,12 +8,11 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from mixedpy import design as design_stage
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.control import Control
 from mixedpy.core.estimate import estimate
 from mixedpy.core.record import FitRecord
-from mixedpy.design import Built, Schema
+from mixedpy.design import Built, Schema, build
 from mixedpy.errors import ConvergenceWarning, DataError, FormulaError, MixedpyError, SingularFitWarning
 from mixedpy.models.request import Request
 
@@ -30,7 +29,7 @@ def build_design(request: Request) -> Built:
         raise TypeError(f"reml={request.reml!r} must be True or False")
     if not isinstance(request.control, Control):
         raise TypeError(f"control={request.control!r} must be made by mixedpy.Control(...)")
-    return design_stage.build(
+    return build(
         request.formula,
         request.data,
         weights=request.weights,
