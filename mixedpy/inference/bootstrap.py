@@ -9,9 +9,9 @@ from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.distributions import normal_quantile
 from mixedpy.core.refit.refit import Refits
 from mixedpy.inference.intervals import check_level, interval_columns
 from mixedpy.inference.names import Parameter, parameter_table, roots_of
@@ -171,7 +171,7 @@ def _quantiles(values: Floats, tails: Floats) -> tuple[float, float]:
         if k < 1 or k >= R:
             out.append(float(ordered[0] if k < 1 else ordered[-1]))
             continue
-        low, high, want = (float(norm.ppf(p)) for p in (k / (R + 1), (k + 1) / (R + 1), tail))
+        low, high, want = (float(normal_quantile(p)) for p in (k / (R + 1), (k + 1) / (R + 1), tail))
         share = (want - low) / (high - low)
         out.append(float(ordered[k - 1] + share * (ordered[k] - ordered[k - 1])))
     return out[0], out[1]

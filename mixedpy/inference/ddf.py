@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
-from scipy import stats
 
 from mixedpy.core.arrays import Floats
+from mixedpy.core.distributions import f_sf, t_isf, t_sf
 from mixedpy.core.record import FitRecord
 from mixedpy.core.second_order.fit import FitBlocks
 from mixedpy.errors import MixedpyError
@@ -93,7 +93,7 @@ class TTests:
 
     def quantile(self, level: float) -> Floats:
         """Half width of a two-sided interval of that level, in standard errors, (r,)."""
-        return np.asarray(stats.t.ppf(0.5 + 0.5 * level, self.df), np.float64)
+        return np.asarray(t_isf(0.5 - 0.5 * level, self.df), np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +120,7 @@ class FTest:
     @property
     def pvalue(self) -> float:
         """Upper tail probability."""
-        if np.isinf(self.ddf):
-            return float(stats.chi2.sf(self.statistic * self.ndf, self.ndf))
-        return float(stats.f.sf(self.statistic, self.ndf, self.ddf))
+        return float(f_sf(self.statistic, self.ndf, self.ddf))
 
 
 def choose_method(name: Ddf, record: FitRecord, blocks: FitBlocks | None) -> Inference:
@@ -164,7 +162,7 @@ def t_tests(inference: Inference, L: Floats, rhs: Floats | float = 0.0) -> TTest
     df = inference.method.df(L)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = (estimate - rhs) / se
-    return TTests(estimate, se, df, t, 2.0 * stats.t.sf(np.abs(t), df))
+    return TTests(estimate, se, df, t, 2.0 * t_sf(np.abs(t), df))
 
 
 def f_test(inference: Inference, L: Floats, rhs: Floats | float = 0.0) -> FTest:

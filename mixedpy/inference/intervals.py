@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scipy.stats import norm
+from mixedpy.core.distributions import normal_quantile
 
 __all__ = ["check_level", "interval_columns", "normal_cutoff"]
 
@@ -34,4 +34,4 @@ def normal_cutoff(level: float) -> float:
     1.96
     """
     check_level(level)
-    return float(norm.ppf(0.5 + 0.5 * level))
+    return float(normal_quantile(0.5 + 0.5 * level))

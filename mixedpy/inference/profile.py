@@ -8,11 +8,11 @@ from math import sqrt
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
 
 from mixedpy.core.arrays import Design
 from mixedpy.core.control import Control
 from mixedpy.core.covariance import Diagonal, Unstructured
+from mixedpy.core.distributions import chi2_isf
 from mixedpy.core.estimate import Engine, estimate_prepared, prepare
 from mixedpy.core.profile.slices import CorrelationSlice, FixedSlice, SdSlice, SigmaSlice, Slice
 from mixedpy.core.profile.solve import Point, point_of
@@ -69,7 +69,7 @@ class Profiles:
 
 def default_cutoff(count: int) -> float:
     """Reach of |zeta| that lme4 profiles: sqrt of the 99 % quantile of chi-square with as many df as parameters."""
-    return sqrt(float(chi2.ppf(0.99, count)))
+    return sqrt(float(chi2_isf(0.01, count)))
 
 
 def profile(

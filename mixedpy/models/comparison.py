@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
 
 from mixedpy.core.arrays import Floats
+from mixedpy.core.distributions import chi2_sf
 from mixedpy.errors import MixedpyError
 from mixedpy.inference.criteria import Criteria, criteria
 from mixedpy.inference.mixture import Mixture, mixture
@@ -182,7 +182,7 @@ def _columns(every: Sequence[Criteria]) -> dict[str, Floats]:
         "deviance": -2.0 * loglik,
         "Chisq": statistic,
         "Df": df,
-        "Pr(>Chisq)": chi2.sf(statistic, np.where(df > 0, df, np.nan)),
+        "Pr(>Chisq)": chi2_sf(statistic, np.where(df > 0, df, np.nan)),
     }
 
 

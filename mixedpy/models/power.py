@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.boundary.spectral import simulate_rlrt, spectrum
 from mixedpy.core.control import Control
 from mixedpy.core.covariance import Diagonal
+from mixedpy.core.distributions import beta_quantile, f_sf
 from mixedpy.core.estimate import prepare
 from mixedpy.core.record import FitRecord
 from mixedpy.core.refit.linear import linear_criteria
@@ -95,8 +95,8 @@ class Power:
         hits, count = self._rejected, self.nsim - self.failed
         if not count:
             return float("nan"), float("nan")
-        low = float(stats.beta.ppf(0.025, hits, count - hits + 1)) if hits else 0.0
-        high = float(stats.beta.ppf(0.975, hits + 1, count - hits)) if hits < count else 1.0
+        low = float(beta_quantile(0.025, hits, count - hits + 1)) if hits else 0.0
+        high = float(beta_quantile(0.975, hits + 1, count - hits)) if hits < count else 1.0
         return low, high
 
     def __repr__(self) -> str:
@@ -125,7 +125,7 @@ class _FixedTest:
         good = refits.converged
         solved = np.linalg.solve(V[good], estimate[good][..., None])[..., 0]
         F = self.scaling * np.einsum("bq,bq->b", estimate[good], solved) / q
-        out[good] = stats.chi2.sf(q * F, q) if np.isinf(self.df) else stats.f.sf(F, q, self.df)
+        out[good] = f_sf(F, q, self.df)
         return out
 
 

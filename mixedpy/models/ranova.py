@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
 
+from mixedpy.core.distributions import chi2_sf
 from mixedpy.core.linear import linear_criterion
 from mixedpy.core.record import FitRecord
 from mixedpy.errors import ConvergenceWarning, DataError, MixedpyError, RankDeficiencyWarning
@@ -62,7 +62,7 @@ def ranova(fit: LmmFit, reduce_terms: bool) -> AnovaTable:
         "AIC": 2.0 * (counts - values),
         "LRT": lrt,
         "Df": df,
-        "Pr(>Chisq)": stats.chi2.sf(lrt, np.where(df > 0, df, np.nan)),
+        "Pr(>Chisq)": chi2_sf(lrt, np.where(df > 0, df, np.nan)),
     }
     model = update_formula(_formula(fit, _bars(fit)), ". ~ .", fit.request.functions or {})
     heading = ["ANOVA-like table for random-effects: Single term deletions", "\nModel:", model]

@@ -13,19 +13,18 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2, norm, qmc
 
 from mixedpy.core.arrays import Floats
+from mixedpy.core.distributions import chi2_sf
+from mixedpy.core.lattice import sphere
 
 __all__ = ["ChiBarSquare", "chi_bar_square"]
 
 _DIRECTIONS = 2**13
-"""Directions of a shifted Sobol sequence; the error of a p value is then of the order of 1e-4."""
+"""Directions; the error of a p value is then of the order of 1e-4."""
 
 _FEWER = 2**11
 """Directions where projections take an eigenvalue decomposition each."""
-
-_SEED = 20130131
 
 _ORTHANT = 6
 """Up to this many variances the faces of the orthant are gone through one by one."""
@@ -69,10 +68,10 @@ class ChiBarSquare:
         if self.shares is None:
             assert self.weights is not None
             degrees = np.arange(1, len(self.weights))
-            return float(self.weights[1:] @ chi2.sf(statistic, degrees))
+            return float(self.weights[1:] @ chi2_sf(statistic, degrees))
         shares = self.shares
         with np.errstate(divide="ignore"):
-            return float(np.where(shares > 1e-12, chi2.sf(statistic / shares, self.dimension), 0.0).mean())
+            return float(np.where(shares > 1e-12, chi2_sf(statistic / shares, self.dimension), 0.0).mean())
 
 
 def chi_bar_square(information: Floats, cones: Sequence[int], free: int) -> ChiBarSquare:
@@ -96,7 +95,7 @@ def chi_bar_square(information: Floats, cones: Sequence[int], free: int) -> ChiB
         return ChiBarSquare(free, cones, _mixture(free, [0.5 - both, 0.5, both]), None)
     d = len(information)
     information = _balanced(information, cones)
-    u = _directions(d + free, _DIRECTIONS if max(cones) < 3 else _FEWER)
+    u = sphere(d + free, _DIRECTIONS if max(cones) < 3 else _FEWER)
     root = np.linalg.cholesky(np.linalg.inv(information))
     inside = u[:, :d] @ root.T
     weights = None
@@ -136,14 +135,6 @@ def _balanced(information: Floats, cones: tuple[int, ...]) -> Floats:
         scale[own] = a[rows] * a[columns]
         start = own.stop
     return information / np.outer(scale, scale)
-
-
-def _directions(D: int, count: int) -> Floats:
-    """Points on the unit sphere in D dimensions, evenly spread, the same at every call."""
-    shift = np.random.default_rng(_SEED).random(D)
-    uniform = np.mod(qmc.Sobol(D, scramble=False).random(count) + shift, 1.0)
-    z = norm.ppf(np.clip(uniform, 1e-12, 1.0 - 1e-12))
-    return np.asarray(z / np.linalg.norm(z, axis=1, keepdims=True), np.float64)
 
 
 def _on_orthant(u: Floats, information: Floats) -> tuple[Floats, NDArray[np.intp]]:

@@ -235,7 +235,7 @@ class Schur:
         tau = self.trailing.multiply(state.Lambdas[1:], np.concatenate([g2, Sw], axis=1), transposed=True)
         solved = self.storage.solve(tau)
         quadratic -= tau.T @ solved
-        across = Y[:, :p].transpose(1, 0, 2).reshape(p, -1)
+        across = Y[:, :p].transpose(1, 0, 2).reshape(p, len(Y) * Y.shape[2])
         fixed = np.concatenate([across @ own.reshape(k1, -1).T, state.R[:, :p].T @ w2], axis=1)
         return quadratic, fixed - state.LR[:, :p].T @ solved
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
-from scipy.stats import norm
+
+from mixedpy.core.distributions import normal_density, normal_quantile
 
 from mixedpy.report.plots.style import BLUE, GREY, LIGHT, AxesLike, panels, styled
 
@@ -40,8 +40,10 @@ class CurvePoints:
 
 def density(curve: CurvePoints, at: Floats) -> Floats:
     """Density that the parameter has if zeta is standard normal, phi(zeta(x)) dzeta/dx."""
+    from scipy.interpolate import PchipInterpolator  # slow to import, and only plots need it
+
     interpolated = PchipInterpolator(curve.x, curve.zeta)
-    return np.asarray(norm.pdf(interpolated(at)) * interpolated.derivative()(at), np.float64)
+    return np.asarray(normal_density(interpolated(at)) * interpolated.derivative()(at), np.float64)
 
 
 @styled
@@ -88,11 +90,13 @@ def plot_curves(
 
 def _draw_zeta(ax: Any, curve: CurvePoints, levels: tuple[float, ...]) -> None:
     fine = np.linspace(curve.x[0], curve.x[-1], _FINE)
+    from scipy.interpolate import PchipInterpolator  # slow to import, and only plots need it
+
     interpolated = PchipInterpolator(curve.x, curve.zeta)
     ax.plot(fine, interpolated(fine), color=BLUE)
     ax.axhline(0.0, color=LIGHT, linewidth=0.8)
     for level in levels:
-        z = norm.ppf(0.5 + 0.5 * level)
+        z = normal_quantile(0.5 + 0.5 * level)
         ends = [interpolated.solve(side, extrapolate=False) for side in (-z, z)]
         for side, found in zip((-z, z), ends, strict=True):
             if len(found):
