@@ -14,7 +14,7 @@ import numpy as np
 from mixedpy.core.arrays import Floats
 from mixedpy.core.record import Status
 
-__all__ = ["Minimum", "Objective", "minimize"]
+__all__ = ["Minimum", "Objective", "Step", "minimize", "trust_region_step"]
 
 _ROUNDING = 1e-13
 """Relative rounding error of a deviance, per unit of its number of observations."""
@@ -70,12 +70,24 @@ class Minimum:
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
-    """Solution of the trust-region problem."""
+class Step:
+    """Solution of a trust-region problem.
+
+    Attributes
+    ----------
+    step : (k,) array
+        The step.
+    predicted : float
+        Decrease of the quadratic model.
+    newton : bool
+        Whether this is the full Newton step of a positive definite model.
+    min_eigenvalue : float
+        Smallest eigenvalue of the Hessian.
+    """
 
     step: Floats
-    predicted: float  # decrease of the quadratic model
-    newton: bool  # the full Newton step of a positive definite model
+    predicted: float
+    newton: bool
     min_eigenvalue: float
 
 
@@ -127,7 +139,7 @@ def minimize(objective: Objective, start: Floats, *, n: int, tol: float = 1e-8, 
     iterations = 0
     while iterations < max_iterations:
         iterations += 1
-        trial = _solve(gradient, hessian + correction, radius)
+        trial = trust_region_step(gradient, hessian + correction, radius)
         if trial.predicted < tol:
             left, status = trial.predicted, Status.CONVERGED
             break
@@ -192,7 +204,7 @@ def _corrected(correction: Floats, hessian: Floats, step: Floats, missing: Float
     return np.zeros_like(correction)
 
 
-def _solve(gradient: Floats, hessian: Floats, radius: float) -> _Step:
+def trust_region_step(gradient: Floats, hessian: Floats, radius: float) -> Step:
     """Minimize g's + s'H s / 2 over |s| <= radius, in the eigenvectors of H (More & Sorensen 1983).
 
     Where H has a negative eigenvalue and the gradient no component along its eigenvector, as at a variance of zero that
@@ -221,4 +233,4 @@ def _solve(gradient: Floats, hessian: Floats, radius: float) -> _Step:
         step = step.copy()
         step[0] += np.copysign(np.sqrt(radius * radius - step @ step), step[0])
     predicted = -float(along @ step + 0.5 * step @ (w * step))
-    return _Step(vectors @ step, predicted, newton, float(w[0]))
+    return Step(vectors @ step, predicted, newton, float(w[0]))

@@ -56,7 +56,8 @@ def _log_derivatives(name: str, eta: Floats) -> tuple[Floats, ...]:
         return np.log(-np.expm1(-v)), k, f2, f3, f3 * c - 2.0 * f2 * (v + f2) - k * (v + f3)
     if name == "log":
         zero = np.zeros_like(eta)
-        return eta, np.ones_like(eta), zero, zero, zero
+        feasible = np.where(eta < 0.0, 0.0, np.nan)  # a probability is below one
+        return eta + feasible, 1.0 + feasible, zero, zero, zero
     F, *rest = find_link(name).derivatives(eta)
     return _of_logarithm(F, rest)
 

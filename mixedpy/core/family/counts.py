@@ -168,6 +168,10 @@ class NegativeBinomial2(CountFamily):
         """True for log: w = (y + size) p (1 - p)."""
         return self.link == "log"
 
+    def working(self, y: Floats) -> tuple[Family, Floats]:
+        """Poisson."""
+        return Poisson(self.link), y
+
     def constant(self, y: Floats, m: Floats) -> Floats:
         """-m log y!."""
         return -m * special.gammaln(y + 1.0)
@@ -270,6 +274,10 @@ class NegativeBinomial1(CountFamily):
     name: ClassVar[str] = "nbinom1"
     links: ClassVar[tuple[str, ...]] = ("log", "sqrt", "identity")
     auxiliary: ClassVar[tuple[Auxiliary, ...]] = (Auxiliary("dispersion", "log"),)
+
+    def working(self, y: Floats) -> tuple[Family, Floats]:
+        """Poisson."""
+        return Poisson(self.link), y
 
     def constant(self, y: Floats, m: Floats) -> Floats:
         """-m log y!."""

@@ -191,6 +191,10 @@ class Family(ABC):
 
     # ---- starts
 
+    def working(self, y: Floats) -> tuple[Family, Floats]:
+        """Family and response of the regression that gives starting values: one with expected weights."""
+        return self, y
+
     @abstractmethod
     def first_eta(self, y: Floats, m: Floats) -> Floats:
         """Linear predictor near the response, moved off the boundary, (n,)."""

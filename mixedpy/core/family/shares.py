@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from scipy import special, stats
 
-from mixedpy.core.family.binomial import trials_offence
+from mixedpy.core.family.binomial import Binomial, trials_offence
 from mixedpy.core.family.compose import through_link
 from mixedpy.core.family.protocol import Auxiliary, Family, Floats, Offence, Predictors, first_offence
 
@@ -48,6 +48,10 @@ class Beta(Family):
     def check(self, y: Floats, m: Floats) -> Offence | None:
         """Inside (0, 1)."""
         return first_offence("numbers between 0 and 1, both excluded", ~((y > 0) & (y < 1)))
+
+    def working(self, y: Floats) -> tuple[Family, Floats]:
+        """Binomial."""
+        return Binomial(self.link), y
 
     def constant(self, y: Floats, m: Floats) -> Floats:
         """-m log(y (1 - y))."""
@@ -152,6 +156,10 @@ class BetaBinomial(Family):
     def check(self, y: Floats, m: Floats) -> Offence | None:
         """Shares of whole numbers of trials."""
         return trials_offence(y, m)
+
+    def working(self, y: Floats) -> tuple[Family, Floats]:
+        """Binomial."""
+        return Binomial(self.link), y
 
     def constant(self, y: Floats, m: Floats) -> Floats:
         """Logarithm of the binomial coefficient."""

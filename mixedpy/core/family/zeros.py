@@ -13,7 +13,7 @@ import numpy as np
 from scipy import special
 
 from mixedpy.core.family.compose import chain
-from mixedpy.core.family.counts import CountFamily, counts_offence
+from mixedpy.core.family.counts import CountFamily, Poisson, counts_offence
 from mixedpy.core.family.protocol import Auxiliary, Family, Floats, Offence, Predictors
 
 __all__ = ["Hurdle", "ZeroInflated"]
@@ -51,6 +51,10 @@ class _WithZeros(Family):
     def check(self, y: Floats, m: Floats) -> Offence | None:
         """Whole numbers that are not negative."""
         return counts_offence(y)
+
+    def working(self, y: Floats) -> tuple[Family, Floats]:
+        """Poisson, with about the mean of the positive counts at zeros."""
+        return Poisson(self.link), self.mu(self.first_eta(y, np.ones(1)))
 
     def slopes(self, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> tuple[Floats, Floats]:
         """r and w."""
