@@ -80,7 +80,7 @@ def stages(name: str, repeats: int, budget: float) -> Stages:
 
     def gradient() -> float:
         """Seconds of the derivatives alone: they spend the factor, so that each needs a value before it."""
-        seconds = []
+        seconds: list[float] = []
         for _ in range(repeats):
             objective.value(theta)
             seconds += clock(objective.derivatives, 1, budget)

@@ -33,6 +33,5 @@ def conditional_covariance(design: Design, record: FitRecord, control: Control |
     engine.factor.update(engine.inward_Lambdas(record.theta))
     blocks: list[Floats] = [np.empty(0)] * engine.cross_products.k
     for i, block in zip(engine.cross_products.order, engine.factor.conditional_covariance(), strict=True):
-        T = engine.conditioned.terms[i]
-        blocks[i] = record.sigma**2 * (T @ block.transpose(2, 0, 1) @ T.T)
+        blocks[i] = record.sigma**2 * engine.conditioned.covariance(i, block)
     return tuple(blocks)

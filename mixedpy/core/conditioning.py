@@ -1,7 +1,8 @@
 """Shift and scale badly placed columns (years, prices): an exact reparametrization, undone in the fit record.
 
 Without it a slope on x + 2000 loses most digits of the level blocks' determinants. A column is centred only where an
-intercept absorbs the shift: in X, and in every random term that holds it; elsewhere it is only scaled.
+intercept absorbs the shift: in X, and in every random term that holds it; elsewhere it is only scaled, and not even
+that where effects share one standard deviation.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.covariance import lower_root
 
 __all__ = ["Conditioned", "condition"]
 
@@ -38,7 +40,7 @@ class Conditioned:
     shift : float
         What was taken from y, given back to the intercept.
     terms : tuple of (m, m) arrays
-        b = T_i b' for each term, in the order of ``Design.terms``.
+        b = T_i b' for each term, in the order of ``Design.terms``; None where T_i is the identity.
     log_scale : float
         log|det T^-1|: log|X'V^-1X| = log|X''V^-1X'| + 2 log_scale.
     """
@@ -46,7 +48,7 @@ class Conditioned:
     design: Design
     T: Floats
     shift: float
-    terms: tuple[Floats, ...]
+    terms: tuple[Floats | None, ...]
     log_scale: float
 
     def beta(self, conditioned: Floats) -> Floats:
@@ -58,14 +60,27 @@ class Conditioned:
 
     def Lambda(self, i: int, conditioned: Floats) -> Floats:
         """Relative covariance factor of term i in the user's columns, lower triangular."""
-        template = self.design.terms[i].template
-        L = template.Lambda(template.parameters(self.terms[i] @ conditioned))
+        template, T = self.design.terms[i].template, self.terms[i]
+        if T is None:
+            return lower_root(template.Lambda(template.parameters(conditioned)))
+        L = lower_root(template.Lambda(template.parameters(T @ conditioned)))
         L[np.abs(L) < _ROUNDED_ZERO * np.abs(L).max()] = 0.0
         return L
 
     def conditioned_Lambda(self, i: int, Lambda: Floats) -> Floats:
         """Some square root of term i's covariance in the conditioned columns."""
-        return np.asarray(np.linalg.solve(self.terms[i], Lambda), np.float64)
+        T = self.terms[i]
+        return Lambda if T is None else np.asarray(np.linalg.solve(T, Lambda), np.float64)
+
+    def modes(self, i: int, conditioned: Floats) -> Floats:
+        """Random effects (m, J) of term i in the user's columns, (J, m)."""
+        T = self.terms[i]
+        return (conditioned if T is None else T @ conditioned).T
+
+    def covariance(self, i: int, conditioned: Floats) -> Floats:
+        """Covariance blocks (m, m, J) of term i's effects in the user's columns, (J, m, m)."""
+        T, blocks = self.terms[i], conditioned.transpose(2, 0, 1)
+        return blocks if T is None else T @ blocks @ T.T
 
 
 def condition(design: Design) -> Conditioned:
@@ -74,26 +89,27 @@ def condition(design: Design) -> Conditioned:
     fixed = {c for t in design.terms if not (0 in t.columns and t.template.linear_closed) for c in t.columns}
     if not intercept:
         fixed |= set(design.fixed)
-    centre, scale = np.zeros(len(design.columns)), np.ones(len(design.columns))
+    centre, scale = [0.0] * len(design.columns), [1.0] * len(design.columns)
     used = {c for t in design.terms for c in t.columns} | set(design.fixed)
+    unscaled = {c for t in design.terms if not t.template.scale_closed for c in t.columns}
     columns = list(design.columns)
     for c in sorted(used - {0}):
-        columns[c], centre[c], scale[c] = _placed(columns[c], movable=c not in fixed, scalable=True)
+        columns[c], centre[c], scale[c] = _placed(columns[c], movable=c not in fixed, scalable=c not in unscaled)
     y = design.y if design.offset is None else design.y - design.offset
     y, shift, _ = _placed(y, movable=intercept, scalable=False)
     moved = replace(design, y=y, columns=tuple(columns), offset=None)
     return Conditioned(
         design=moved,
-        T=_map(design.fixed, centre, scale),
-        shift=float(shift),
+        T=np.eye(design.p) if (T := _map(design.fixed, centre, scale)) is None else T,
+        shift=shift,
         terms=tuple(_map(term.columns, centre, scale) for term in design.terms),
-        log_scale=float(np.log([scale[c] for c in design.fixed]).sum()),
+        log_scale=sum(math.log(scale[c]) for c in design.fixed),
     )
 
 
 def _placed(x: Floats, *, movable: bool, scalable: bool) -> tuple[Floats, float, float]:
     """(x - centre) / scale with its centre and scale, or x itself where it is well placed."""
-    mean = float(x.mean())
+    mean = float(x.sum()) / len(x)
     sd = math.sqrt(max(float(x @ x) / len(x) - mean * mean, 0.0))
     centre = mean if movable and abs(mean) > _FAR * sd else 0.0
     if centre:
@@ -103,10 +119,11 @@ def _placed(x: Floats, *, movable: bool, scalable: bool) -> tuple[Floats, float,
     return (x / scale if scale != 1.0 else x), centre, scale
 
 
-def _map(columns: tuple[int, ...], centre: Floats, scale: Floats) -> Floats:
-    """T with [1, (x - a) / b] = [1, x] T."""
-    own = list(columns)
-    T = np.diag(1.0 / scale[own])
+def _map(columns: tuple[int, ...], centre: list[float], scale: list[float]) -> Floats | None:
+    """T with [1, (x - a) / b] = [1, x] T, or None for the identity."""
+    if all(centre[c] == 0.0 and scale[c] == 1.0 for c in columns):
+        return None
+    T = np.diag([1.0 / scale[c] for c in columns])
     if 0 in columns:
-        T[columns.index(0)] -= np.where(np.array(own) == 0, 0.0, centre[own] / scale[own])
+        T[columns.index(0)] -= [centre[c] / scale[c] for c in columns]
     return T

@@ -26,7 +26,7 @@ _PATIENCE = 6
 variance is nearly zero."""
 
 _NEAR_ZERO = 1e-3
-"""Diagonals of Lambda below this, in conditioned columns, are tried at exactly zero."""
+"""Parameters nearer than this to the boundary, in conditioned columns, are tried at the boundary itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def prepare(design: Design, control: Control | None = None) -> Engine:
     conditioned = condition(design)
     cp = cross_products(conditioned.design)
     factor = choose_factor(conditioned.design, cp, (control or Control()).factorization)
-    return Engine(conditioned, cp, factor, Parameters([conditioned.design.terms[i].template for i in cp.order]))
+    return Engine(conditioned, cp, factor, Parameters([conditioned.design.terms[i].template.free for i in cp.order]))
 
 
 def estimate(design: Design, *, reml: bool, start: Floats | None = None, control: Control | None = None) -> FitRecord:
@@ -132,19 +132,12 @@ def _minimize(engine: Engine, objective: Deviance, start: Floats, control: Contr
 
 
 def _on_the_boundary(engine: Engine, objective: Deviance, minimum: Minimum, tol: float) -> Minimum:
-    """Put diagonals of Lambda that are nearly zero at exactly zero where the objective does not mind."""
+    """Put parameters that are nearly on the boundary at the boundary where the objective does not mind."""
     if not np.isfinite(minimum.value):
         return minimum
-    Lambdas = [L.copy() for L in engine.parameters.Lambdas(minimum.theta)]
-    small = False
-    for L in Lambdas:
-        diagonal = np.diag(L)
-        near = (np.abs(diagonal) < _NEAR_ZERO) & (diagonal != 0.0)
-        small |= bool(near.any())
-        np.fill_diagonal(L, np.where(near, 0.0, diagonal))
-    if not small:
+    theta = engine.parameters.snapped(minimum.theta, _NEAR_ZERO)
+    if np.array_equal(theta, minimum.theta):
         return minimum
-    theta = engine.parameters.join(Lambdas)
     try:
         value = objective.value(theta)
     except np.linalg.LinAlgError:
@@ -164,7 +157,7 @@ def _record(engine: Engine, objective: Deviance, minimum: Minimum, start: Floats
     Lambdas = engine.outward(minimum.theta)
     modes: list[Floats] = [np.empty(0)] * cp.k
     for i, b in zip(cp.order, engine.factor.modes(profiled.c), strict=True):
-        modes[i] = (conditioned.terms[i] @ b).T
+        modes[i] = conditioned.modes(i, b)
     half = profiled.half @ conditioned.T.T
     parameters = Parameters([t.template for t in conditioned.design.terms])
     convergence = Convergence(

@@ -24,6 +24,10 @@ _SMALLEST = 0.05
 """Floor of the starting theta: theta = 0 is a stationary point of every model."""
 
 
+_SMALL = 20_000
+"""Up to this many level pairs a plain array is multiplied faster than a sparse one is built."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Column:
     """Level sums of one random-effects column u with J levels."""
@@ -99,7 +103,12 @@ def _crossed(blocks: CrossBlocks, N: Floats, one: _Column, two: _Column) -> tupl
         gained = N * (N - 2.0 * x)
         return float(one.weight @ gained), float(two.weight[cols] @ gained)
     J, K = len(one.weight), len(two.weight)
-    matrix = sp.csr_array((N, cols, np.searchsorted(rows, np.arange(J + 1))), shape=(J, K))
+    matrix: sp.csr_array | Floats
+    if J * K <= _SMALL:
+        matrix = np.zeros((J, K))
+        matrix[rows, cols] = N
+    else:
+        matrix = sp.csr_array((N, cols, np.searchsorted(rows, np.arange(J + 1))), shape=(J, K))
     square = N * N
     forward = one.weight[rows] @ square - 2.0 * np.vdot(two.GX.T, matrix.T @ (one.X * one.weight).T)
     backward = two.weight[cols] @ square - 2.0 * np.vdot(one.X.T, matrix @ (two.GX * two.weight).T)

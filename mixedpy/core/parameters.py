@@ -69,3 +69,7 @@ class Parameters:
     def join(self, Lambdas: Sequence[Floats]) -> Floats:
         """theta (k,) of the given factors."""
         return np.concatenate([t.parameters(L) for t, L in zip(self.templates, Lambdas, strict=True)])
+
+    def snapped(self, theta: Floats, tol: float) -> Floats:
+        """Put parameters that are nearer than tol to the boundary at the boundary, (k,)."""
+        return np.concatenate([t.snapped(theta[s], tol) for t, s in zip(self.templates, self.slices, strict=True)])

@@ -16,7 +16,9 @@ RANK_TOLERANCE = 1e-7
 """A column is aliased when projecting out those to its left leaves less than this share of its norm (R's ``qr``)."""
 
 _CLEAR = 1e-5
-"""Above this share, squared, the cross-products alone settle the question: their rounding error is near 1e-14."""
+"""Above this share the cross-products alone settle the question: of its square, 1e-10, rounding takes about 1e-14."""
+
+_PAIRWISE_LIMIT = 6
 
 
 def independent_columns(columns: Sequence[Floats]) -> NDArray[np.intp]:
@@ -47,22 +49,32 @@ def independent_columns(columns: Sequence[Floats]) -> NDArray[np.intp]:
     p = len(columns)
     if p == 0:
         return np.empty(0, np.intp)
-    X = np.stack(columns)  # (p, n)
-    gram = X @ X.T
+    gram = _gram(columns)
     norm = np.sqrt(np.diag(gram))
     if np.all(norm > 0):
         factor, info = lapack.dpotrf(gram / norm / norm[:, None], lower=1)
         if info == 0 and np.diag(factor).min() > _CLEAR:
             return np.arange(p)
-    return _by_projection(X.T.copy(order="F"), norm)
+    return _by_projection(columns, norm)
 
 
-def _by_projection(X: Floats, norm: Floats) -> NDArray[np.intp]:
-    """Modified Gram-Schmidt with one re-orthogonalization, column by column; X is overwritten."""
+def _gram(columns: Sequence[Floats]) -> Floats:
+    """X'X, of few columns without stacking them."""
+    if len(columns) > _PAIRWISE_LIMIT:
+        X = np.stack(columns)  # (p, n)
+        return X @ X.T
+    gram = np.empty((len(columns), len(columns)))
+    for i, a in enumerate(columns):
+        for j, b in enumerate(columns[: i + 1]):
+            gram[i, j] = gram[j, i] = a @ b
+    return gram
+
+
+def _by_projection(columns: Sequence[Floats], norm: Floats) -> NDArray[np.intp]:
+    """Gram-Schmidt with one re-orthogonalization, column by column."""
     kept: list[int] = []
-    Q = np.empty(X.shape, order="F")
-    for j in range(X.shape[1]):
-        v = X[:, j]
+    Q = np.empty((len(columns[0]), len(columns)), order="F")
+    for j, v in enumerate(columns):
         basis = Q[:, : len(kept)]
         for _ in range(2):  # twice is enough (Kahan & Parlett)
             v = v - basis @ (basis.T @ v)

@@ -73,7 +73,8 @@ class FitRecord:
     reml : bool
         Whether the REML criterion was minimized rather than the ML deviance.
     theta : (k,) array
-        Covariance parameters, the terms' shares one after another; diagonals of Lambda are not negative.
+        Covariance parameters, the terms' shares one after another: entries of Lambda, the diagonals not negative, or
+        standard deviations and a correlation, as the term's template has them.
     Lambda : tuple of (m, m) arrays
         Relative covariance factor of each term; its random effects have covariance sigma^2 Lambda Lambda'.
     beta : (p,) array

@@ -11,15 +11,16 @@ import numpy as np
 
 from mixedpy.core.arrays import Design
 from mixedpy.core.rank import independent_columns
-from mixedpy.design.columns import Column, Factor, Floats, Numeric
+from mixedpy.design.columns import Basis, Column, Factor, Floats, Numeric, as_numbers
 from mixedpy.design.encode import ColumnPool, encode
-from mixedpy.design.evaluate import CONSTANTS, evaluate
+from mixedpy.design.evaluate import CONSTANTS, Evaluator, UserFunction
 from mixedpy.design.frame import Frame, NaAction, Table, check_finite, open_table, read_frame, suggestion
 from mixedpy.design.random import build_random
 from mixedpy.design.schema import Schema
-from mixedpy.errors import DataError, RankDeficiencyWarning
+from mixedpy.errors import DataError, FormulaError, RankDeficiencyWarning
 from mixedpy.formula import Formula, Terms, deparse, parse
-from mixedpy.formula.syntax import Node, names
+from mixedpy.formula.expressions import column_names
+from mixedpy.formula.syntax import Call, Node
 
 __all__ = ["Built", "build"]
 
@@ -52,6 +53,8 @@ def build(
     contrasts: Mapping[str, Any] | None = None,
     covariances: Mapping[str, str] | None = None,
     na_action: NaAction = "drop",
+    functions: Mapping[str, UserFunction] | None = None,
+    counts: bool = False,
 ) -> Built:
     """Apply a formula to a table.
 
@@ -59,8 +62,9 @@ def build(
     ----------
     formula : Formula or str
         The model.
-    data : DataFrame or mapping
-        The table; it is not changed, and only columns that are named are read.
+    data : DataFrame, Table or mapping
+        A pandas or polars DataFrame, a pyarrow Table or a dict of columns; it is not changed, and only columns that are
+        named are read.
     weights : str or (n_total,) array-like, optional
         Prior weights, positive: a column's name or an array.
     offset : str or (n_total,) array-like, optional
@@ -68,10 +72,16 @@ def build(
     contrasts : mapping of str to str or matrix, optional
         Contrasts of factors in X: ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"``, ``"sdif"`` or a matrix. As in
         lme4, factors in random terms keep the default.
-    covariances : mapping of str to {"us", "diag"}, optional
-        Covariance template by grouping factor.
+    covariances : mapping of str to str, optional
+        Covariance structure by grouping factor, for bars that name none: ``"us"``, ``"diag"``, ``"cs"``, ``"ar1"``,
+        or ``"homdiag"``, ``"homcs"``, ``"hetar1"``.
     na_action : {"drop", "raise", "exclude"}
         What to do with rows that have missing values.
+    functions : mapping of str to callable, optional
+        Functions that the formula may call beside the closed list.
+    counts : bool
+        Whether the response may be ``cbind(successes, failures)``: then y is the share of successes, and the number of
+        trials multiplies the weights.
 
     Returns
     -------
@@ -99,22 +109,29 @@ def build(
     >>> built.design.terms[0].codes
     array([0, 0, 1, 1, 0, 1])
     """
-    formula = parse(formula) if isinstance(formula, str) else formula
+    functions = dict(functions or {})
+    formula = parse(formula, functions) if isinstance(formula, str) else formula
     table = open_table(data)
     terms = _fixed_terms(formula, table)
     arrays = {name: given for name, given in ((_WEIGHTS, weights), (_OFFSET, offset)) if _is_array(given)}
     named = [given for given in (weights, offset) if isinstance(given, str)]
     frame = read_frame(table, [*_column_names(formula, terms, table), *named], arrays, na_action=na_action)
 
-    y = _response(formula, frame)
-    values = _values(formula, terms, frame)
+    evaluator = Evaluator(frame.columns, source=formula.source, functions=functions, whole=frame.whole)
+    given_weights = _weights(weights, frame)
+    if formula.counts is None:
+        y = _response(formula, frame, evaluator)
+    else:
+        y, trials = _counts(formula, frame, evaluator, allowed=counts)
+        given_weights = trials if given_weights is None else _copied(trials * given_weights)
+    values = _values(formula, terms, frame, evaluator)
     _check_contrasts(contrasts or {}, terms, values)
     pool = ColumnPool(frame.n)
     encoding = encode(terms, values, contrasts)
     fixed = pool.positions(encoding, values)
     kept = independent_columns([pool.arrays[k] for k in fixed]).tolist()
     dropped = tuple(encoding.names[k] for k in sorted(set(range(len(fixed))) - set(kept)))
-    random = build_random(formula.bars, frame.columns, values, pool, frame.n, covariances)
+    random = build_random(formula.bars, evaluator, values, pool, frame.n, covariances)
     if len(kept) >= frame.n:
         raise DataError(f"{frame.n} rows cannot determine {len(kept)} fixed effects; use fewer terms or more data")
     if dropped:
@@ -126,8 +143,8 @@ def build(
         columns=tuple(pool.arrays),
         fixed=tuple(fixed[k] for k in kept),
         terms=random.terms,
-        weights=_weights(weights, frame),
-        offset=_offset(offset, terms, frame),
+        weights=given_weights,
+        offset=_offset(offset, terms, frame, evaluator),
     )
     index = table.index(frame.n_total)
     schema = Schema(
@@ -149,6 +166,8 @@ def build(
         weights_name=weights if isinstance(weights, str) else None,
         offset_name=offset if isinstance(offset, str) else None,
         na_action=na_action,
+        states=evaluator.states,
+        functions=functions,
     )
     return Built(_without_unused(design) if dropped else design, schema)
 
@@ -165,13 +184,13 @@ def _is_array(given: Any) -> bool:
 def _fixed_terms(formula: Formula, table: Table) -> Terms:
     if not formula.has_dot:
         return formula.fixed_terms()
-    response = {name.name for name in names(formula.response)}
+    response = {name.name for name in column_names(formula.response)}
     return formula.fixed_terms([name for name in table.names if name not in response])
 
 
 def _column_names(formula: Formula, terms: Terms, table: Table) -> Iterator[str]:
     for node in _variables(formula, terms):
-        for name in names(node):
+        for name in column_names(node):
             if name.name in table.names or name.name not in CONSTANTS:
                 yield name.name
 
@@ -184,17 +203,54 @@ def _variables(formula: Formula, terms: Terms) -> Iterator[Node]:
         yield from bar.group
 
 
-def _response(formula: Formula, frame: Frame) -> Floats:
+def _response(formula: Formula, frame: Frame, evaluator: Evaluator) -> Floats:
     name = deparse(formula.response)
-    column = evaluate(formula.response, frame.columns)
-    if not isinstance(column, Numeric):
-        kind = "boolean" if column.logical else f"a factor with {len(column.levels)} levels"
+    column = evaluator.column(formula.response)
+    values = as_numbers(column)
+    if values is None:
+        kind = "made of several columns"
+        if isinstance(column, Factor):
+            kind = "boolean" if column.logical else f"a factor with {len(column.levels)} levels"
         raise DataError(f"the response `{name}` is {kind}, not numeric; convert it to numbers")
-    check_finite(name, column.values, frame)
-    return _copied(column.values)
+    check_finite(name, values, frame)
+    return _copied(values)
 
 
-def _values(formula: Formula, terms: Terms, frame: Frame) -> dict[str, Column]:
+def _counts(formula: Formula, frame: Frame, evaluator: Evaluator, *, allowed: bool) -> tuple[Floats, Floats]:
+    """The share of successes and the number of trials of ``cbind(successes, failures)``."""
+    response, parts = formula.response, formula.counts
+    assert isinstance(response, Call)
+    assert parts is not None
+    if not allowed:
+        message = "cbind(successes, failures) is the response of a binomial model (glmer), not of a linear one"
+        raise FormulaError(message, formula.source, response.start, response.stop)
+    found: list[Floats] = []
+    for node in parts:
+        name = deparse(node)
+        values = as_numbers(evaluator.column(node))
+        if values is None:
+            raise DataError(f"`{name}` of the response counts, so it must be numeric; convert it to numbers")
+        check_finite(name, values, frame)
+        bad = np.flatnonzero(values < 0)
+        if len(bad):
+            first = frame.row(int(bad[0]))
+            raise DataError(
+                f"`{name}` of the response is negative in {len(bad)} of {frame.n_total} rows, first in row {first} "
+                "(counting from 0); give counts"
+            )
+        found.append(values)
+    trials = found[0] + found[1]
+    empty = np.flatnonzero(trials == 0)
+    if len(empty):
+        first = frame.row(int(empty[0]))
+        raise DataError(
+            f"`{deparse(response)}` counts no trial in {len(empty)} of {frame.n_total} rows, first in row {first} "
+            "(counting from 0); leave these rows out"
+        )
+    return _copied(found[0] / trials), _copied(trials)
+
+
+def _values(formula: Formula, terms: Terms, frame: Frame, evaluator: Evaluator) -> dict[str, Column]:
     """Evaluate the variables of the fixed part and of the bars' left sides, each once."""
     values: dict[str, Column] = {}
     for part in (terms, *(bar.effects for bar in formula.bars)):
@@ -203,9 +259,11 @@ def _values(formula: Formula, terms: Terms, frame: Frame) -> dict[str, Column]:
             name = part.names[v]
             if name in values:
                 continue
-            values[name] = column = evaluate(part.variables[v], frame.columns)
+            values[name] = column = evaluator.column(part.variables[v])
             if isinstance(column, Numeric) and column.stored.dtype.kind == "f":
                 check_finite(name, column.values, frame)
+            elif isinstance(column, Basis):
+                check_finite(name, column.values.sum(axis=1), frame)
     return values
 
 
@@ -233,17 +291,17 @@ def _weights(given: Any, frame: Frame) -> Floats | None:
     return _copied(values)
 
 
-def _offset(given: Any, terms: Terms, frame: Frame) -> Floats | None:
+def _offset(given: Any, terms: Terms, frame: Frame, evaluator: Evaluator) -> Floats | None:
     total: Floats | None = None
     if given is not None:
         total = _copied(_numbers(given, _OFFSET, "offset", frame)[1])
     for node in terms.offsets:
         name = f"offset({deparse(node)})"
-        column = evaluate(node, frame.columns)
-        if not isinstance(column, Numeric):
+        values = as_numbers(evaluator.column(node))
+        if values is None:
             raise DataError(f"`{name}` is not numeric; give numbers")
-        check_finite(name, column.values, frame)
-        total = _copied(column.values if total is None else total + column.values)
+        check_finite(name, values, frame)
+        total = _copied(values if total is None else total + values)
     return total
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,28 @@ from numpy.typing import NDArray
 
 from mixedpy.errors import DataError
 
-__all__ = ["Codes", "Column", "Factor", "Floats", "Numeric", "as_factor", "crossed", "read_column", "used_levels"]
+__all__ = [
+    "LOGICAL_LEVELS",
+    "Basis",
+    "Codes",
+    "Column",
+    "Contrast",
+    "Factor",
+    "Floats",
+    "Numeric",
+    "as_factor",
+    "as_numbers",
+    "crossed",
+    "labels_of",
+    "n_rows",
+    "unreadable",
+    "used_levels",
+]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
-_LOGICAL_LEVELS = ("FALSE", "TRUE")
+LOGICAL_LEVELS = ("FALSE", "TRUE")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +65,25 @@ class Numeric:
         return Numeric(self.stored[rows])
 
 
+class Contrast(NamedTuple):
+    """A coding named in the formula.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``"sum"``.
+    how_many : int or None
+        Number of contrasts to keep; None for all.
+    numbered : bool
+        Whether the names of the coefficients have the positions of the levels rather than their labels, as in R where
+        the coding is given as a function.
+    """
+
+    name: str
+    how_many: int | None
+    numbered: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Factor:
     """A categorical column.
@@ -63,12 +98,15 @@ class Factor:
         Whether the levels are ordered (polynomial contrasts by default).
     logical : bool
         Whether the column is boolean: R keeps both levels, FALSE and TRUE, even if one is not used.
+    contrast : Contrast, optional
+        Coding that the formula asks for by ``C(f, contr.sum)``.
     """
 
     codes: Codes
     levels: tuple[str, ...]
     ordered: bool = False
     logical: bool = False
+    contrast: Contrast | None = None
 
     def missing(self) -> NDArray[np.bool_] | None:
         """Mark the missing rows; None if there is none."""
@@ -78,98 +116,63 @@ class Factor:
 
     def take(self, rows: Codes) -> Factor:
         """Keep the given rows."""
-        return Factor(self.codes[rows], self.levels, self.ordered, self.logical)
+        return replace(self, codes=self.codes[rows])
 
 
-Column: TypeAlias = Numeric | Factor
+@dataclass(frozen=True, slots=True, eq=False)
+class Basis:
+    """Several columns that one expression makes, such as ``poly(x, 2)``.
 
-
-def read_column(name: str, raw: Any) -> Column:
-    """Read a column of a table.
-
-    Parameters
+    Attributes
     ----------
-    name : str
-        Its name, for errors.
-    raw : array-like (n,)
-        pandas, numpy or a list. Categories keep their order, texts are sorted (by code point, as R does in the C
-        locale), booleans become FALSE and TRUE.
-
-    Returns
-    -------
-    Numeric or Factor
-        The column; the caller's data are not changed.
-
-    Raises
-    ------
-    DataError
-        If the values are neither numbers, texts, booleans nor categories.
+    values : (n, k) array
+        The columns.
+    endings : tuple of str
+        What stands behind the expression in the columns' names; empty for a single column.
     """
-    dtype = getattr(raw, "dtype", None)
-    if isinstance(dtype, pd.CategoricalDtype):
-        array = raw if isinstance(raw, pd.Categorical) else pd.Categorical(raw)
-        return Factor(array.codes.astype(np.intp), _labels(array.categories), ordered=bool(dtype.ordered))
-    if dtype is None or isinstance(dtype, np.dtype):
-        return _from_numpy(name, np.asarray(raw))
-    if pd.api.types.is_bool_dtype(dtype):
-        return _from_floats(raw.to_numpy(dtype=np.float64, na_value=np.nan))
-    if pd.api.types.is_numeric_dtype(dtype):
-        if not raw.isna().any():
-            return _from_numpy(name, raw.to_numpy())
-        return Numeric(raw.to_numpy(dtype=np.float64, na_value=np.nan))
-    if pd.api.types.is_string_dtype(dtype):
-        return _from_texts(raw)
-    raise _unreadable(name, str(dtype))
+
+    values: Floats
+    endings: tuple[str, ...]
+
+    def missing(self) -> NDArray[np.bool_] | None:
+        """Mark the rows with a missing value; None if there is none."""
+        mask = np.asarray(np.isnan(self.values).any(axis=1))
+        return mask if mask.any() else None
+
+    def take(self, rows: Codes) -> Basis:
+        """Keep the given rows."""
+        return Basis(self.values[rows], self.endings)
 
 
-def _from_numpy(name: str, values: NDArray[Any]) -> Column:
-    if values.ndim != 1:
-        raise DataError(f"column `{name}` has {values.ndim} dimensions; give one value for each row")
-    match values.dtype.kind:
-        case "f" | "i" | "u":
-            return Numeric(values)
-        case "b":
-            return Factor(values.astype(np.intp), _LOGICAL_LEVELS, logical=True)
-        case "U":
-            return _from_texts(values.astype(object))
-        case "O":
-            return _from_objects(name, values)
-    raise _unreadable(name, str(values.dtype))
+Column: TypeAlias = Numeric | Factor | Basis
 
 
-def _from_objects(name: str, values: NDArray[Any]) -> Column:
-    kind = pd.api.types.infer_dtype(values, skipna=True)
-    match kind:
-        case "string":
-            return _from_texts(values)
-        case "boolean":
-            return _from_floats(_floats(values))
-        case "integer" | "floating" | "mixed-integer-float" | "decimal" | "empty":
-            return Numeric(_floats(values))
-    raise _unreadable(name, f"object, {kind}")
+def as_numbers(column: Column) -> Floats | None:
+    """Values (n,) of a column that is a single column of numbers; None for any other."""
+    if isinstance(column, Basis) and column.values.shape[1] == 1:
+        return np.ascontiguousarray(column.values[:, 0])
+    return column.values if isinstance(column, Numeric) else None
 
 
-def _floats(values: NDArray[Any]) -> Floats:
-    return np.where(pd.isna(values), np.nan, values).astype(np.float64)
+def n_rows(column: Column) -> int:
+    """Count the rows of a column."""
+    match column:
+        case Numeric():
+            return len(column.stored)
+        case Factor():
+            return len(column.codes)
+        case Basis():
+            return len(column.values)
 
 
-def _from_floats(values: Floats) -> Factor:
-    codes = np.where(np.isnan(values), -1.0, values).astype(np.intp)
-    return Factor(codes, _LOGICAL_LEVELS, logical=True)
-
-
-def _from_texts(values: Any) -> Factor:
-    codes, levels = pd.factorize(values, sort=True)
-    return Factor(codes.astype(np.intp, copy=False), tuple(map(str, np.asarray(levels, dtype=object).tolist())))
-
-
-def _unreadable(name: str, dtype: str) -> DataError:
+def unreadable(name: str, dtype: str) -> DataError:
+    """Say that a column has a type that a model cannot use."""
     return DataError(
         f"column `{name}` has the type {dtype}, which a model cannot use; convert it to numbers, texts or categories"
     )
 
 
-def _labels(values: Iterable[Any]) -> tuple[str, ...]:
+def labels_of(values: Iterable[Any]) -> tuple[str, ...]:
     """Write levels as R would: whole numbers without a point, other numbers to 15 digits, booleans in capitals."""
     listed = values.tolist() if isinstance(values, np.ndarray | pd.Index) else list(values)
     return tuple(v if type(v) is str else _label(v) for v in listed)
@@ -193,7 +196,7 @@ def used_levels(factor: Factor) -> Factor:
     position = np.full(n_levels + 1, -1, dtype=np.intp)  # the last entry serves the code -1
     position[used] = np.arange(len(used))
     levels = tuple(factor.levels[k] for k in used.tolist())
-    return Factor(position[factor.codes], levels, factor.ordered, factor.logical)
+    return replace(factor, codes=position[factor.codes], levels=levels)
 
 
 def as_factor(column: Column) -> Factor:
@@ -211,17 +214,21 @@ def as_factor(column: Column) -> Factor:
     """
     if isinstance(column, Factor):
         return used_levels(column)
+    if isinstance(column, Basis):
+        raise DataError("an expression with several columns cannot be a factor; name a column")
     codes, levels = pd.factorize(column.stored, sort=True)
-    return Factor(codes.astype(np.intp, copy=False), _labels(levels))
+    return Factor(codes.astype(np.intp, copy=False), labels_of(levels))
 
 
-def crossed(slow: Factor, fast: Factor) -> Factor:
+def crossed(slow: Factor, fast: Factor, *, dotted: bool = False) -> Factor:
     """Cross two factors as R's ``a:b`` does: labels ``"A:b"``, used combinations only, the first varying slowest.
 
     Parameters
     ----------
     slow, fast : Factor
         Factors of n rows.
+    dotted : bool
+        Write the labels as R's ``interaction(fast, slow)`` does, ``"b.A"``.
 
     Returns
     -------
@@ -246,4 +253,4 @@ def crossed(slow: Factor, fast: Factor) -> Factor:
     codes[missing] = -1
     first = np.array(slow.levels, dtype=object)[used // n_fast] if len(used) else np.empty(0, object)
     second = np.array(fast.levels, dtype=object)[used % n_fast] if len(used) else np.empty(0, object)
-    return Factor(codes, tuple(first + ":" + second))
+    return Factor(codes, tuple(second + "." + first if dotted else first + ":" + second))

@@ -26,7 +26,7 @@ class Coding:
     Attributes
     ----------
     name : str
-        ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"``, ``"sdif"`` or ``"custom"``.
+        ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"``, ``"sdif"``, ``"SAS"`` or ``"custom"``.
     matrix : (L, L - 1) array
         Value of each contrast for each level.
     endings : tuple of str
@@ -40,6 +40,11 @@ class Coding:
 
 def _treatment(levels: Sequence[str]) -> Coding:
     return Coding("treatment", np.eye(len(levels))[:, 1:], tuple(levels[1:]))
+
+
+def _sas(levels: Sequence[str]) -> Coding:
+    """Treatment contrasts against the last level."""
+    return Coding("SAS", np.eye(len(levels))[:, :-1], tuple(levels[:-1]))
 
 
 def _numbered(name: str, matrix: Floats) -> Coding:
@@ -76,7 +81,14 @@ def _sdif(levels: Sequence[str]) -> Coding:
     return Coding("sdif", np.where(below, j, j - n) / n, tuple(f"{b}-{a}" for a, b in pairwise(levels)))
 
 
-CODINGS = {"treatment": _treatment, "sum": _sum, "helmert": _helmert, "poly": _poly, "sdif": _sdif}
+CODINGS = {
+    "treatment": _treatment,
+    "sum": _sum,
+    "helmert": _helmert,
+    "poly": _poly,
+    "sdif": _sdif,
+    "SAS": _sas,
+}
 """The codings by name."""
 
 
@@ -106,14 +118,27 @@ def coding_of(name: str, factor: Factor, spec: Any = None) -> Coding:
     if len(factor.levels) < 2:
         only = f"only the level {factor.levels[0]!r}" if factor.levels else "no level"
         raise DataError(f"the factor `{name}` has {only} in the rows used, so it has no effect; leave it out")
+    many, labels = None, factor.levels
+    if spec is None and factor.contrast is not None:
+        spec, many = factor.contrast.name, factor.contrast.how_many
+        if factor.contrast.numbered:
+            labels = tuple(str(k + 1) for k in range(len(labels)))
     if spec is None:
         spec = "poly" if factor.ordered else "treatment"
     if isinstance(spec, str):
         build = CODINGS.get(spec.removeprefix("contr."))
         if build is None:
             raise DataError(f"contrasts of `{name}`: {spec!r} is unknown; use one of {', '.join(CODINGS)} or a matrix")
-        return build(factor.levels)
+        coding = build(labels)
+        return coding if many is None else _first(name, coding, many)
     return _custom(name, len(factor.levels), spec)
+
+
+def _first(name: str, coding: Coding, many: int) -> Coding:
+    """Keep the first contrasts only."""
+    if not 1 <= many <= len(coding.endings):
+        raise DataError(f"`{name}` asks for {many} contrasts; its levels have {len(coding.endings)}")
+    return Coding(f"{coding.name}.{many}", coding.matrix[:, :many], coding.endings[:many])
 
 
 def _custom(name: str, n_levels: int, spec: Any) -> Coding:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from mixedpy.design.columns import Column, Factor, Floats, Numeric
+from mixedpy.design.columns import Basis, Column, Factor, Floats, Numeric
 from mixedpy.design.contrasts import Coding, coding_of
 from mixedpy.formula import Terms
 from mixedpy.formula.syntax import Node
@@ -50,12 +50,15 @@ class Variable:
         Levels of a factor; None for numbers.
     coding : Coding or None
         Contrasts of a factor.
+    endings : tuple of str or None
+        Endings of the names of several columns that the expression makes; None for anything else.
     """
 
     name: str
     node: Node
     levels: tuple[str, ...] | None
     coding: Coding | None
+    endings: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +118,8 @@ def encode(terms: Terms, values: Mapping[str, Column], contrasts: Mapping[str, A
             coding = coding_of(name, column, contrasts.get(name))
             variables[v] = Variable(name, terms.variables[v], column.levels, coding)
         else:
-            variables[v] = Variable(name, terms.variables[v], None, None)
+            endings = column.endings if isinstance(column, Basis) else None
+            variables[v] = Variable(name, terms.variables[v], None, None, endings)
     full = _coded_in_full(terms, {v for v in used if variables[v].coding is not None})
     keys: list[ColumnKey] = [()] if terms.intercept else []
     names = ["(Intercept)"] if terms.intercept else []
@@ -154,7 +158,8 @@ def _coded_in_full(terms: Terms, factors: set[int]) -> set[tuple[int, int]]:
 def _parts(variable: Variable, full: bool) -> list[tuple[Part, str]]:
     name, coding = variable.name, variable.coding
     if coding is None or variable.levels is None:
-        return [(Part(name, _NUMBERS, 0), name)]
+        endings = ("",) if variable.endings is None else variable.endings
+        return [(Part(name, _NUMBERS, j), name + ending) for j, ending in enumerate(endings)]
     if full:
         return [(Part(name, _DUMMY, j), name + level) for j, level in enumerate(variable.levels)]
     if coding.name == "treatment":  # the indicators of all levels but the first, shared with the full coding
@@ -216,6 +221,8 @@ class ColumnPool:
 def _part_values(part: Part, coding: Coding | None, column: Column) -> Floats:
     if isinstance(column, Numeric):
         return np.array(column.stored, dtype=np.float64)  # a copy: the caller may change the table later
+    if isinstance(column, Basis):
+        return np.ascontiguousarray(column.values[:, part.column])
     if part.coding == _DUMMY:
         indicator: Floats = (column.codes == part.column).astype(np.float64)
         return indicator

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mixedpy.design.columns import Codes, Column, Factor, Floats, Numeric, read_column, used_levels
+from mixedpy.design.columns import Codes, Column, Factor, Floats, Numeric, n_rows, used_levels
+from mixedpy.design.foreign import is_foreign
+from mixedpy.design.reader import read_column
 from mixedpy.errors import DataError
 
 __all__ = ["Frame", "NaAction", "Table", "check_finite", "open_table", "read_frame", "suggestion"]
@@ -25,14 +27,17 @@ class Table:
 
     Attributes
     ----------
-    source : DataFrame or mapping
+    source : DataFrame, Table or mapping
         The table itself, never changed.
     names : tuple of str
         Its column names.
+    n : int or None
+        Number of rows; None for a mapping, whose columns say it.
     """
 
-    source: pd.DataFrame | Mapping[str, Any]
+    source: Any
     names: tuple[str, ...]
+    n: int | None = None
 
     def column(self, name: str) -> Column:
         """Read one column.
@@ -43,9 +48,11 @@ class Table:
             If there is none of that name, or more than one.
         """
         try:
-            raw = self.source[name]
+            raw = self.source[name] if not is_foreign(self.source) or name in self.names else None
         except KeyError:
-            raise DataError(f"the table has no column `{name}`; {suggestion(name, self.names)}") from None
+            raw = None
+        if raw is None:
+            raise DataError(f"the table has no column `{name}`; {suggestion(name, self.names)}")
         if isinstance(raw, pd.DataFrame):
             raise DataError(f"the table has {raw.shape[1]} columns named `{name}`; rename them so that one is meant")
         return read_column(name, raw)
@@ -56,11 +63,11 @@ class Table:
 
 
 def open_table(data: Any) -> Table:
-    """Accept a pandas DataFrame or a mapping of column names to arrays.
+    """Accept a pandas or polars DataFrame, a pyarrow Table, or a mapping of column names to arrays.
 
     Parameters
     ----------
-    data : DataFrame or mapping
+    data : DataFrame, Table or mapping
         The table.
 
     Returns
@@ -73,10 +80,19 @@ def open_table(data: Any) -> Table:
     DataError
         If it is something else.
     """
-    if isinstance(data, pd.DataFrame | Mapping):
+    if isinstance(data, pd.DataFrame):
+        return Table(data, tuple(str(name) for name in data), len(data))
+    if isinstance(data, Mapping):
         return Table(data, tuple(str(name) for name in data))
+    if is_foreign(data) == "polars" and hasattr(data, "height"):
+        return Table(data, tuple(data.columns), data.height)
+    if is_foreign(data) == "pyarrow" and hasattr(data, "column_names"):
+        return Table(data, tuple(data.column_names), data.num_rows)
+    if is_foreign(data) == "polars" and hasattr(data, "collect"):
+        raise DataError("the data are a LazyFrame, whose rows are not there yet; call .collect() on it")
     raise DataError(
-        f"the data are of type {type(data).__name__}; give a pandas DataFrame or a dict of columns of equal length"
+        f"the data are of type {type(data).__name__}; give a pandas or polars DataFrame, a pyarrow Table or a dict of "
+        "columns of equal length"
     )
 
 
@@ -109,6 +125,8 @@ class Frame:
         Positions of the rows kept; None if all are.
     missing : mapping of str to int
         Number of missing values of each column that has any.
+    whole : mapping of str to Column or None
+        The columns before rows were dropped; None if all are kept.
     """
 
     columns: Mapping[str, Column]
@@ -116,6 +134,7 @@ class Frame:
     n_total: int
     rows: Codes | None
     missing: Mapping[str, int]
+    whole: Mapping[str, Column] | None = None
 
     def row(self, position: int) -> int:
         """Position in the caller's table of a row of the frame."""
@@ -155,23 +174,21 @@ def read_frame(table: Table, names: Iterable[str], arrays: Mapping[str, Any], *,
     if n_total == 0:
         raise DataError("the table has no rows; a model needs data")
     rows, missing = _complete_rows(columns, n_total, na_action)
+    whole = None
     if rows is not None:
+        whole = columns
         columns = {name: column.take(rows) for name, column in columns.items()}
     kept = {
         name: used_levels(column) if isinstance(column, Factor) and not column.logical else column
         for name, column in columns.items()
     }
-    return Frame(kept, n_total if rows is None else len(rows), n_total, rows, missing)
-
-
-def _length(column: Column) -> int:
-    return len(column.stored) if isinstance(column, Numeric) else len(column.codes)
+    return Frame(kept, n_total if rows is None else len(rows), n_total, rows, missing, whole)
 
 
 def _common_length(table: Table, columns: Mapping[str, Column]) -> int:
-    if isinstance(table.source, pd.DataFrame):
-        return len(table.source)
-    lengths = {name: _length(column) for name, column in columns.items()}
+    if table.n is not None:
+        return table.n
+    lengths = {name: n_rows(column) for name, column in columns.items()}
     n = next(iter(lengths.values()), 0)
     for name, length in lengths.items():
         if length != n:

@@ -7,19 +7,41 @@ from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
 from mixedpy.core.arrays import RandomTerm
+from mixedpy.core.correlated import Autoregressive, CompoundSymmetry
 from mixedpy.core.covariance import Diagonal, Template, Unstructured
 from mixedpy.design.columns import Column, Factor, as_factor, crossed
 from mixedpy.design.encode import ColumnPool, Encoding, encode
-from mixedpy.design.evaluate import evaluate
+from mixedpy.design.evaluate import Evaluator
 from mixedpy.design.frame import suggestion
 from mixedpy.errors import DataError
 from mixedpy.formula import Bar, deparse
 from mixedpy.formula.syntax import Node
 
-__all__ = ["Grouping", "RandomPart", "TermSchema", "build_random", "lme4_order"]
+__all__ = ["STRUCTURES", "Grouping", "RandomPart", "TermSchema", "build_random", "lme4_order", "template_of"]
 
-TEMPLATES: dict[str, type[Unstructured] | type[Diagonal]] = {"us": Unstructured, "diag": Diagonal}
-"""The covariance templates by the name that ``covariances=`` takes."""
+STRUCTURES: dict[str, tuple[str, bool]] = {
+    "us": ("us", False),
+    "diag": ("diag", False),
+    "homdiag": ("diag", True),
+    "cs": ("cs", False),
+    "homcs": ("cs", True),
+    "ar1": ("ar1", True),
+    "hetar1": ("ar1", False),
+}
+"""What ``covariances=`` takes: the structure and whether the effects share one standard deviation."""
+
+
+def template_of(structure: str, hom: bool, m: int) -> Template:
+    """Make the covariance template of m effects."""
+    match structure:
+        case "diag":
+            return Diagonal(m, hom)
+        case "cs":
+            return CompoundSymmetry(m, hom)
+        case "ar1":
+            return Autoregressive(m, hom)
+        case _:
+            return Unstructured(m)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +59,9 @@ class TermSchema:
     levels : tuple of str
         R's labels of the J levels.
     template : str
-        Name of the covariance template.
+        Name of the covariance template: ``"us"``, ``"diag"``, ``"cs"`` or ``"ar1"``.
+    hom : bool
+        Whether the effects share one standard deviation.
     grouping : tuple of Node
         The expressions whose interaction is the grouping factor.
     encoding : Encoding
@@ -49,6 +73,7 @@ class TermSchema:
     effects: tuple[str, ...]
     levels: tuple[str, ...]
     template: str
+    hom: bool
     grouping: tuple[Node, ...] = field(repr=False)
     encoding: Encoding = field(repr=False)
 
@@ -66,12 +91,12 @@ class Grouping:
 
     Parameters
     ----------
-    columns : mapping of str to Column
-        The columns by name.
+    evaluator : Evaluator
+        Computes the expressions.
     """
 
-    def __init__(self, columns: Mapping[str, Column]) -> None:
-        self._columns = columns
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
         self._factors: dict[str, Factor] = {}
 
     def factor(self, nodes: Sequence[Node]) -> Factor:
@@ -90,7 +115,7 @@ class Grouping:
         names = [deparse(node) for node in nodes]
         for node, name in zip(nodes, names, strict=True):
             if name not in self._factors:
-                self._factors[name] = as_factor(evaluate(node, self._columns))
+                self._factors[name] = as_factor(self._evaluator.column(node))
         for length in range(2, len(names) + 1):
             label = ":".join(names[:length])
             if label not in self._factors:
@@ -101,7 +126,7 @@ class Grouping:
 
 def build_random(
     bars: Sequence[Bar],
-    columns: Mapping[str, Column],
+    evaluator: Evaluator,
     values: Mapping[str, Column],
     pool: ColumnPool,
     n: int,
@@ -113,16 +138,16 @@ def build_random(
     ----------
     bars : sequence of Bar
         The formula's random terms.
-    columns : mapping of str to Column
-        Columns of the table, for the grouping factors.
+    evaluator : Evaluator
+        Computes the grouping factors.
     values : mapping of str to Column
         Values of the effects' variables. As in lme4, contrasts given for X do not apply to them.
     pool : ColumnPool
         Where the effects' columns are placed.
     n : int
         Number of rows.
-    covariances : mapping of str to {"us", "diag"}, optional
-        Template by grouping factor or term name; ``"us"`` by default.
+    covariances : mapping of str to str, optional
+        Key of ``STRUCTURES`` by grouping factor or term name, for bars that name no structure; ``"us"`` by default.
 
     Returns
     -------
@@ -136,22 +161,23 @@ def build_random(
         If a grouping factor has one level or as many as there are rows, if a term has as many random effects as there
         are rows, or if ``covariances`` names what is not there.
     """
-    grouping = Grouping(columns)
+    grouping = Grouping(evaluator)
     factors = [grouping.factor(bar.group) for bar in bars]
     for bar, factor in zip(bars, factors, strict=True):
         _check_levels(bar.name, len(factor.levels), n)
     order = lme4_order([len(factor.levels) for factor in factors])
     names = _unique([bars[k].name for k in order])
-    chosen = _templates([bars[k].name for k in order], names, covariances or {})
+    chosen = _structures([bars[k] for k in order], names, covariances or {})
     terms, schemas = [], []
-    for k, name, kind in zip(order, names, chosen, strict=True):
+    for k, name, (structure, hom) in zip(order, names, chosen, strict=True):
         bar, factor = bars[k], factors[k]
         encoding = encode(bar.effects, values)
         positions = pool.positions(encoding, values)
-        _check_effects(name, len(factor.levels), encoding.names, n)
-        template: Template = TEMPLATES[kind](len(positions))
+        if structure not in ("cs", "ar1"):  # a correlation tells their variances from the residual variance
+            _check_effects(name, len(factor.levels), encoding.names, n)
+        template = template_of(structure, hom, len(positions))
         terms.append(RandomTerm(factor.codes, len(factor.levels), positions, template))
-        schemas.append(TermSchema(bar.name, name, encoding.names, factor.levels, kind, bar.group, encoding))
+        schemas.append(TermSchema(bar.name, name, encoding.names, factor.levels, structure, hom, bar.group, encoding))
     return RandomPart(tuple(terms), tuple(schemas))
 
 
@@ -186,15 +212,20 @@ def _unique(names: Sequence[str]) -> list[str]:
     return unique
 
 
-def _templates(groups: Sequence[str], names: Sequence[str], covariances: Mapping[str, str]) -> list[str]:
+def _structures(bars: Sequence[Bar], names: Sequence[str], covariances: Mapping[str, str]) -> list[tuple[str, bool]]:
+    groups = [bar.name for bar in bars]
     for key, kind in covariances.items():
         if key not in groups and key not in names:
             raise DataError(f"covariances names `{key}`, which is no grouping factor; {suggestion(key, names)}")
-        if kind not in TEMPLATES:
-            raise DataError(f"covariances of `{key}`: {kind!r} is unknown; use one of {', '.join(TEMPLATES)}")
+        if kind not in STRUCTURES:
+            raise DataError(f"covariances of `{key}`: {kind!r} is unknown; use one of {', '.join(STRUCTURES)}")
+        if any(bar.structure and key in (bar.name, name) for bar, name in zip(bars, names, strict=True)):
+            raise DataError(f"the formula and covariances both name a structure of `{key}`; leave one of them out")
     return [
-        covariances[name] if name in covariances else covariances.get(group, "us")
-        for group, name in zip(groups, names, strict=True)
+        (bar.structure, bar.hom)
+        if bar.structure
+        else STRUCTURES[covariances.get(name, covariances.get(bar.name, "us"))]
+        for bar, name in zip(bars, names, strict=True)
     ]
 
 

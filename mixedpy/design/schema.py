@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mixedpy.design.columns import Codes, Column, Factor, Floats, Numeric, as_factor
+from mixedpy.design.bases import BasisState
+from mixedpy.design.columns import Codes, Column, Factor, Floats, as_factor, as_numbers, n_rows
 from mixedpy.design.encode import ColumnPool, Encoding, Variable
-from mixedpy.design.evaluate import CONSTANTS, evaluate
+from mixedpy.design.evaluate import CONSTANTS, Evaluator, UserFunction
 from mixedpy.design.frame import NaAction, Table, open_table, suggestion
 from mixedpy.design.random import Grouping, TermSchema
 from mixedpy.errors import DataError
 from mixedpy.formula import Formula
-from mixedpy.formula.syntax import Node, names
+from mixedpy.formula.expressions import column_names
+from mixedpy.formula.syntax import Node
 
 __all__ = ["RandomColumns", "Schema", "fixed_columns", "offset_column", "random_columns"]
 
@@ -60,6 +62,10 @@ class Schema:
         For the print-outs.
     na_action : str
         As given.
+    states : mapping of str to BasisState
+        Constants of the bases, such as the knots of a spline, by the text of their calls.
+    functions : mapping of str to callable
+        Functions that the user added.
     """
 
     formula: Formula
@@ -80,6 +86,12 @@ class Schema:
     weights_name: str | None
     offset_name: str | None
     na_action: NaAction
+    states: Mapping[str, BasisState] = field(default_factory=dict, repr=False)
+    functions: Mapping[str, UserFunction] = field(default_factory=dict, repr=False)
+
+    def evaluator(self, columns: Mapping[str, Column]) -> Evaluator:
+        """Compute the model's variables from the columns of new data, with the constants of the fit."""
+        return Evaluator(columns, source=self.formula.source, functions=self.functions, states=self.states)
 
     @property
     def n_missing_rows(self) -> int:
@@ -135,7 +147,8 @@ def fixed_columns(schema: Schema, newdata: Any) -> Floats:
            [1., 0., 0.]])
     """
     table = open_table(newdata)
-    return _columns(schema.fixed, _read(table, (v.node for v in schema.fixed.variables)), table)
+    columns = _read(table, (v.node for v in schema.fixed.variables))
+    return _columns(schema, schema.fixed, columns, table)
 
 
 def random_columns(schema: Schema, newdata: Any, term: int) -> RandomColumns:
@@ -163,11 +176,12 @@ def random_columns(schema: Schema, newdata: Any, term: int) -> RandomColumns:
     frozen = schema.terms[term]
     table = open_table(newdata)
     columns = _read(table, (*frozen.grouping, *(v.node for v in frozen.encoding.variables)))
-    factor = Grouping(columns).factor(frozen.grouping)
+    factor = Grouping(schema.evaluator(columns)).factor(frozen.grouping)
     lookup = {level: k for k, level in enumerate(frozen.levels)}
     position = np.array([*(lookup.get(level, -1) for level in factor.levels), -1], dtype=np.intp)
     labels = np.array([*factor.levels, None], dtype=object)
-    return RandomColumns(position[factor.codes], labels[factor.codes], _columns(frozen.encoding, columns, table))
+    Z = _columns(schema, frozen.encoding, columns, table)
+    return RandomColumns(position[factor.codes], labels[factor.codes], Z)
 
 
 def offset_column(schema: Schema, newdata: Any) -> Floats | None:
@@ -187,31 +201,33 @@ def offset_column(schema: Schema, newdata: Any) -> Floats | None:
     """
     table = open_table(newdata)
     total: Floats | None = None
-    values = [evaluate(node, _read(table, (node,))) for node in schema.offsets]
+    values = [schema.evaluator(_read(table, (node,))).column(node) for node in schema.offsets]
     if schema.offset_name is not None:
         values.append(table.column(schema.offset_name))
     for value in values:
-        if not isinstance(value, Numeric):
+        numbers = as_numbers(value)
+        if numbers is None:
             raise DataError("the offset of the new data is not numeric; give numbers")
-        total = value.values.copy() if total is None else total + value.values
+        total = numbers.copy() if total is None else total + numbers
     return total
 
 
 def _read(table: Table, nodes: Iterable[Node]) -> dict[str, Column]:
-    wanted = dict.fromkeys(name.name for node in nodes for name in names(node))
+    wanted = dict.fromkeys(name.name for node in nodes for name in column_names(node))
     return {name: table.column(name) for name in wanted if name in table.names or name not in CONSTANTS}
 
 
-def _columns(encoding: Encoding, columns: dict[str, Column], table: Table) -> Floats:
+def _columns(schema: Schema, encoding: Encoding, columns: dict[str, Column], table: Table) -> Floats:
     n = _rows(table, columns)
     absent = np.zeros(n, dtype=bool)
+    evaluator = schema.evaluator(columns)
     values: dict[str, Column] = {}
     for variable in encoding.variables:
-        for name in {part.name for part in names(variable.node)}:
+        for name in {part.name for part in column_names(variable.node)}:
             mask = columns[name].missing() if name in columns else None
             if mask is not None:
                 absent |= mask
-        values[variable.name] = _conform(variable, evaluate(variable.node, columns))
+        values[variable.name] = _conform(variable, evaluator.column(variable.node))
     pool = ColumnPool(n)
     positions = pool.positions(encoding, values)
     X = np.empty((n, len(positions)), order="F")
@@ -222,13 +238,10 @@ def _columns(encoding: Encoding, columns: dict[str, Column], table: Table) -> Fl
 
 
 def _rows(table: Table, columns: dict[str, Column]) -> int:
-    if isinstance(table.source, pd.DataFrame):
-        return len(table.source)
+    if table.n is not None:
+        return table.n
     first = next(iter(columns), None) or next(iter(table.names), None)
-    if first is None:
-        return 0
-    column = table.column(first)
-    return len(column.stored) if isinstance(column, Numeric) else len(column.codes)
+    return 0 if first is None else n_rows(table.column(first))
 
 
 def _conform(variable: Variable, column: Column) -> Column:

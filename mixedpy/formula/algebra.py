@@ -6,13 +6,13 @@ writes the variables of an interaction in that order, whichever way they were ty
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from mixedpy.errors import FormulaError
 from mixedpy.formula.deparse import deparse
 from mixedpy.formula.expressions import check_expression
-from mixedpy.formula.syntax import Binary, Call, Name, Node, Number, Paren, String, Unary, left_spine
+from mixedpy.formula.syntax import Binary, Call, Logical, Name, Node, Number, Paren, String, Unary, left_spine
 
 __all__ = ["MAX_TERMS", "Terms", "expand"]
 
@@ -52,7 +52,9 @@ class Terms:
         return tuple(":".join(self.names[v] for v in term) for term in self.terms)
 
 
-def expand(node: Node | None, formula: str, *, dot: Sequence[str] | None = None) -> Terms:
+def expand(
+    node: Node | None, formula: str, *, dot: Sequence[str] | None = None, functions: Collection[str] = ()
+) -> Terms:
     """Expand an expression of terms.
 
     Parameters
@@ -63,6 +65,8 @@ def expand(node: Node | None, formula: str, *, dot: Sequence[str] | None = None)
         The formula, for the caret.
     dot : sequence of str, optional
         The columns that ``.`` stands for.
+    functions : collection of str
+        Functions that the user added.
 
     Returns
     -------
@@ -74,14 +78,15 @@ def expand(node: Node | None, formula: str, *, dot: Sequence[str] | None = None)
     FormulaError
         Where the algebra has no meaning.
     """
-    expansion = _Expansion(formula, dot)
+    expansion = _Expansion(formula, dot, functions)
     return expansion.finish([] if node is None else expansion.encode(node))
 
 
 class _Expansion:
     """The state of one expansion: variables met so far and, as in R, one intercept switch for the whole formula."""
 
-    def __init__(self, formula: str, dot: Sequence[str] | None) -> None:
+    def __init__(self, formula: str, dot: Sequence[str] | None, functions: Collection[str]) -> None:
+        self.functions = functions
         self.formula = formula
         self.dot = dot
         self.intercept = True
@@ -103,7 +108,9 @@ class _Expansion:
                 return []
             case String():
                 raise self.error("a text is no term; write the column name without quotes or in `backticks`", node)
-            case Unary():
+            case Logical():
+                raise self.error("TRUE and FALSE are no terms; a column of that name stands in `backticks`", node)
+            case Unary() if node.operator != "!":
                 return self.encode(node.operand) if node.operator == "+" else self.delete([], node.operand)
             case Binary() if node.operator in _ALGEBRA:
                 first, chain = left_spine(node, _ALGEBRA)
@@ -122,7 +129,7 @@ class _Expansion:
         return self.dot
 
     def install(self, node: Node) -> int:
-        check_expression(_offset_argument(node) or node, self.formula)
+        check_expression(_offset_argument(node) or node, self.formula, self.functions)
         name = deparse(node)
         if name not in self.bits:
             self.bits[name] = 1 << len(self.variables)

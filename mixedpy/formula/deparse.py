@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mixedpy.formula.syntax import Binary, Call, Name, Node, Number, Paren, String, Unary, left_spine
+from mixedpy.formula.syntax import Binary, Call, Logical, Name, Node, Number, Paren, String, Unary, left_spine
 
 __all__ = ["deparse", "number_text"]
 
@@ -12,7 +12,7 @@ _SYNTACTIC = re.compile(r"(?:[^\W\d_]|\.(?!\d))[\w.]*\Z")
 _RESERVED = frozenset(
     {"TRUE", "FALSE", "NULL", "NA", "NaN", "Inf", "if", "else", "for", "while", "repeat", "function", "next", "break"}
 )
-_TIGHT = frozenset({":", "^", "/", "%%"})
+_TIGHT = frozenset({":", "^", "/", "%%", "%/%"})
 
 
 def number_text(value: float) -> str:
@@ -62,6 +62,8 @@ def deparse(node: Node) -> str:
             return f"{int(node.value)}L" if node.integer else number_text(node.value)
         case String():
             return '"' + node.value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        case Logical():
+            return "TRUE" if node.value else "FALSE"
         case Paren():
             return f"({deparse(node.inner)})"
         case Unary():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,7 +12,7 @@ from mixedpy.formula.bars import Bar, expand_bar, expand_double_bars, split_bars
 from mixedpy.formula.deparse import deparse
 from mixedpy.formula.expressions import check_expression
 from mixedpy.formula.parser import parse_sides
-from mixedpy.formula.syntax import Name, Node, names
+from mixedpy.formula.syntax import Call, Name, Node, walk
 
 __all__ = ["Formula", "parse"]
 
@@ -40,6 +40,8 @@ class Formula:
         Random terms, ``||`` and ``/`` expanded, in lme4's order before it sorts them by their numbers of levels.
     text : str
         R's deparse.
+    functions : frozenset of str
+        Functions that the user added to the closed list.
 
     Examples
     --------
@@ -58,6 +60,7 @@ class Formula:
     fixed: Node | None
     bars: tuple[Bar, ...]
     text: str
+    functions: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return self.text
@@ -77,12 +80,21 @@ class Formula:
         >>> parse("y ~ x + (x || g)").expanded
         'y ~ x + ((1 | g) + (0 + x | g))'
         """
-        return f"{deparse(self.response)} ~ {deparse(expand_double_bars(self.rhs, self.source))}"
+        return f"{deparse(self.response)} ~ {deparse(expand_double_bars(self.rhs, self.source, self.functions))}"
+
+    @property
+    def counts(self) -> tuple[Node, Node] | None:
+        """The successes and the failures of a response ``cbind(successes, failures)``; None for another."""
+        if not _is_counts(self.response):
+            return None
+        assert isinstance(self.response, Call)
+        first, second = self.response.arguments
+        return first, second
 
     @property
     def has_dot(self) -> bool:
         """Whether the fixed part uses ``.``, all other columns."""
-        return self.fixed is not None and any(name.name == "." for name in names(self.fixed))
+        return self.fixed is not None and any(isinstance(part, Name) and part.name == "." for part in walk(self.fixed))
 
     def fixed_terms(self, dot: Sequence[str] | None = None) -> Terms:
         """Expand the fixed part.
@@ -97,16 +109,18 @@ class Formula:
         Terms
             Variables and terms, in R's order.
         """
-        return expand(self.fixed, self.source, dot=dot)
+        return expand(self.fixed, self.source, dot=dot, functions=self.functions)
 
 
-def parse(text: str) -> Formula:
+def parse(text: str, functions: Iterable[str] = ()) -> Formula:
     """Read a mixed-model formula.
 
     Parameters
     ----------
     text : str
         Such as ``"Reaction ~ Days + (Days | Subject)"``.
+    functions : iterable of str
+        Names of functions beyond the closed list that the formula may call.
 
     Returns
     -------
@@ -125,15 +139,13 @@ def parse(text: str) -> Formula:
     """
     if not isinstance(text, str):
         raise FormulaError(f"a formula is a text such as 'y ~ x + (1 | g)', not a {type(text).__name__}")
-    return _parse(text.translate(_ONE_LINE))
+    return _parse(text.translate(_ONE_LINE), frozenset(functions))
 
 
 @lru_cache(maxsize=256)
-def _parse(text: str) -> Formula:
+def _parse(text: str, functions: frozenset[str]) -> Formula:
     response, rhs = parse_sides(text)
-    if isinstance(response, Name) and response.name == ".":
-        raise FormulaError("the response cannot be `.`; name a column", text, response.start, response.stop)
-    check_expression(response, text)
+    _check_response(response, text, functions)
     fixed, typed = split_bars(rhs, text)
     if not typed:
         raise FormulaError(
@@ -147,9 +159,27 @@ def _parse(text: str) -> Formula:
         response=response,
         rhs=rhs,
         fixed=fixed,
-        bars=tuple(bar for node in typed for bar in expand_bar(node, text)),
+        bars=tuple(bar for node in typed for bar in expand_bar(node, text, functions)),
         text=f"{deparse(response)} ~ {deparse(rhs)}",
+        functions=functions,
     )
     if not formula.has_dot:
         formula.fixed_terms()
     return formula
+
+
+def _is_counts(response: Node) -> bool:
+    return isinstance(response, Call) and response.function == "cbind"
+
+
+def _check_response(response: Node, text: str, functions: frozenset[str]) -> None:
+    if isinstance(response, Name) and response.name == ".":
+        raise FormulaError("the response cannot be `.`; name a column", text, response.start, response.stop)
+    if not (isinstance(response, Call) and response.function == "cbind" and "cbind" not in functions):
+        check_expression(response, text, functions)
+        return
+    if len(response.arguments) != 2 or any(response.keywords):
+        message = "cbind() takes two columns, cbind(successes, failures)"
+        raise FormulaError(message, text, response.start, response.stop)
+    for argument in response.arguments:
+        check_expression(argument, text, functions)

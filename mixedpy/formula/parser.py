@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 
 from mixedpy.errors import FormulaError
-from mixedpy.formula.syntax import Binary, Call, Name, Node, Number, Paren, String, Unary
+from mixedpy.formula.syntax import Binary, Call, Logical, Name, Node, Number, Paren, String, Unary
 
 __all__ = ["MAX_DEPTH", "MAX_LENGTH", "parse_sides"]
 
@@ -23,16 +23,18 @@ _TOKEN = re.compile(
       | (?P<name>(?:[^\W\d]|\.(?!\d))[\w.]*)
       | (?P<quoted>`[^`]*`)
       | (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-      | (?P<operator>%[^%\s]*%|\*\*|\|\||[<>=!]=|[-+*/:^|<>=~(),])""",
+      | (?P<operator>%[^%\s]*%|\*\*|\|\||&&|[<>=!]=|[-+*/:^|&!<>=~(),])""",
     re.VERBOSE,
 )
 
 # Binding power of the binary operators, R's precedence (see ?Syntax in R).
 _POWER = {
-    "|": 1, "||": 1, "==": 2, "!=": 2, "<": 2, ">": 2, "<=": 2, ">=": 2, "+": 3, "-": 3, "*": 4, "/": 4,
-    "%in%": 5, "%%": 5, ":": 6, "^": 8,
+    "|": 1, "||": 1, "&": 2, "&&": 2, "==": 4, "!=": 4, "<": 4, ">": 4, "<=": 4, ">=": 4, "+": 5, "-": 5,
+    "*": 6, "/": 6, "%in%": 7, "%%": 7, "%/%": 7, ":": 8, "^": 10,
 }  # fmt: skip
-_SIGN_POWER = 7
+_SIGN_POWER = 9
+_NOT_POWER = 3
+_CONSTANTS = {"TRUE": True, "FALSE": False}
 _COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">="})
 _CLOSERS = frozenset({")", ",", "end"})
 
@@ -131,8 +133,8 @@ class _Parser:
             case "name":
                 return self.name_or_call(token)
             case _:
-                if token.text in ("+", "-"):
-                    operand = self.nested(_SIGN_POWER, token)
+                if token.text in ("+", "-", "!"):
+                    operand = self.nested(_NOT_POWER if token.text == "!" else _SIGN_POWER, token)
                     return Unary(token.text, operand, token.start, operand.stop)
                 if token.text == "(":
                     inner = self.nested(1, token)
@@ -152,6 +154,8 @@ class _Parser:
             return self.call(token)
         if token.text.startswith("__") or ".__" in token.text:
             raise self.error(f"`{token.text}` is not a column name; a formula cannot reach attributes", token)
+        if token.text in _CONSTANTS:
+            return Logical(_CONSTANTS[token.text], token.start, token.stop)
         return Name(token.text, token.start, token.stop)
 
     def call(self, function: _Token) -> Node:
@@ -183,7 +187,7 @@ class _Parser:
         ends = token.kind == "end" or token.text in (")", ",", "~")
         if before is not None and before.text == "(" and token.text == ")":
             return self.error("there is nothing between the parentheses", token)
-        if before is not None and ends and before.text in _POWER | {"**": 8}:
+        if before is not None and ends and before.text in _POWER | {"**": 10}:
             return self.error(f"nothing follows `{before.text}`; give its right-hand side or leave it out", before)
         if before is not None and token.kind == "end" and before.text == "(":
             return self.error("this parenthesis is never closed; add a )", before)

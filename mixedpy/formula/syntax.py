@@ -6,7 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-__all__ = ["Binary", "Call", "Name", "Node", "Number", "Paren", "String", "Unary", "left_spine", "names", "walk"]
+__all__ = [
+    "Binary",
+    "Call",
+    "Logical",
+    "Name",
+    "Node",
+    "Number",
+    "Paren",
+    "String",
+    "Unary",
+    "left_spine",
+    "walk",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +36,15 @@ class String:
     """A quoted text."""
 
     value: str
+    start: int = field(default=0, compare=False)
+    stop: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Logical:
+    """TRUE or FALSE."""
+
+    value: bool
     start: int = field(default=0, compare=False)
     stop: int = field(default=0, compare=False)
 
@@ -50,7 +71,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Unary:
-    """A sign before an operand."""
+    """A sign or ``!`` before an operand."""
 
     operator: str
     operand: Node
@@ -79,7 +100,7 @@ class Paren:
     stop: int = field(default=0, compare=False)
 
 
-Node: TypeAlias = Number | String | Name | Call | Unary | Binary | Paren
+Node: TypeAlias = Number | String | Logical | Name | Call | Unary | Binary | Paren
 
 
 def left_spine(node: Node, operators: frozenset[str] | None = None) -> tuple[Node, list[Binary]]:
@@ -124,8 +145,3 @@ def walk(node: Node) -> Iterator[Node]:
                 stack += reversed(node.arguments)
             case _:
                 pass
-
-
-def names(node: Node) -> Iterator[Name]:
-    """Visit the column names below a node, left to right, repeated ones included."""
-    return (part for part in walk(node) if isinstance(part, Name))

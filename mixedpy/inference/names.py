@@ -13,18 +13,16 @@ __all__ = ["start_values", "theta_names"]
 
 
 def theta_names(design: Design, schema: Schema) -> list[str]:
-    """Name the entries of theta as lme4 does: ``g.a`` on the diagonal of Lambda, ``g.b.a`` below it.
+    """Name the covariance parameters as lme4 does: ``g.a`` on the diagonal of Lambda, ``g.b.a`` below it.
 
-    Which entries of Lambda a parameter moves is read off the template's Jacobian, so the names follow any form.
+    With a covariance structure they are ``g.a`` for a standard deviation, ``g.*`` for that of all effects, and
+    ``g.rho`` (lme4 2.0's ``par``).
     """
-    labels = []
-    for term, names in zip(design.terms, schema.terms, strict=True):
-        theta = term.template.from_variances(np.ones(term.m))
-        for D in term.template.jacobian(theta):  # (m, m) per parameter
-            b, a = (int(k) for k in np.argwhere(D)[0])
-            parts = [names.effects[b], names.effects[a]] if a != b else [names.effects[a]]
-            labels.append(".".join([names.group, *parts]))
-    return labels
+    return [
+        f"{names.group}.{parameter}"
+        for term, names in zip(design.terms, schema.terms, strict=True)
+        for parameter in term.template.parameter_names(names.effects)
+    ]
 
 
 def start_values(design: Design, schema: Schema, start: npt.ArrayLike) -> Floats:
@@ -35,4 +33,10 @@ def start_values(design: Design, schema: Schema, start: npt.ArrayLike) -> Floats
         raise DataError(f"start= has shape {theta.shape}; {len(names)} values are wanted: {', '.join(names)}")
     if not np.isfinite(theta).all():
         raise DataError(f"start= holds values that are not finite: {theta}; give numbers for {', '.join(names)}")
+    bounds = [term.template.bounds() for term in design.terms]
+    lower, upper = (np.concatenate(side) for side in zip(*bounds, strict=True))
+    # Only correlations are bounded above; a diagonal of Lambda may have either sign.
+    for name, value, low, high in zip(names, theta, lower, upper, strict=True):
+        if np.isfinite(high) and not low <= value <= high:
+            raise DataError(f"start= gives {name} as {value:g}; a correlation lies between {low:.4g} and {high:g}")
     return theta

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixedpy.design import Schema, TermSchema
-from mixedpy.design.columns import Column, Factor, Numeric
+from mixedpy.design.columns import Basis, Column, Factor, Numeric
 from mixedpy.design.encode import encode
 from mixedpy.errors import FormulaError
 from mixedpy.formula import Bar, parse
@@ -40,7 +40,7 @@ def select(schema: Schema, re_form: str | None) -> Selection:
     text = re_form.strip().removeprefix("~").strip()
     if text in (NA, "0"):
         return chosen
-    formula = parse(f"{schema.response} ~ {text}")
+    formula = parse(f"{schema.response} ~ {text}", schema.functions)
     if formula.fixed is not None:
         message = "re_form holds random terms only, such as ~ (1 | g); the fixed effects always enter"
         raise FormulaError(message, formula.source, formula.source.index("~"), len(formula.source))
@@ -63,7 +63,9 @@ def _effect_names(bar: Bar, terms: list[TermSchema], source: str) -> tuple[str, 
     values: dict[str, Column] = {}
     for term in terms:
         for variable in term.encoding.variables:
-            if variable.levels is None:
+            if variable.endings is not None:
+                values[variable.name] = Basis(np.zeros((0, len(variable.endings))), variable.endings)
+            elif variable.levels is None:
                 values[variable.name] = Numeric(nothing)
             else:
                 ordered = variable.coding is not None and variable.coding.name == "poly"

@@ -30,7 +30,9 @@ class TermCovariance:
     corr : (m, m) array
         Correlations; NaN beside an effect whose standard deviation is zero.
     template : str
-        Form of the covariance matrix, "us" or "diag".
+        Form of the covariance matrix: "us", "diag", "cs" or "ar1".
+    hom : bool
+        Whether the effects share one standard deviation.
     """
 
     name: str
@@ -38,6 +40,7 @@ class TermCovariance:
     sd: Floats
     corr: Floats
     template: str
+    hom: bool = False
 
     @property
     def cov(self) -> Floats:
@@ -69,6 +72,7 @@ def variance_components(design: Design, schema: Schema, record: FitRecord) -> Va
                 sd=record.sigma * relative,
                 corr=np.clip(corr, -1.0, 1.0),
                 template=term.template.name,
+                hom=names.hom,
             )
         )
     return VarianceComponents(terms=tuple(terms), sigma=record.sigma)

@@ -36,6 +36,7 @@ def build_design(request: Request) -> Built:
         contrasts=request.contrasts,
         covariances=request.covariances,
         na_action=request.na_action,
+        functions=request.functions,
     )
 
 

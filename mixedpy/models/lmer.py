@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy.typing as npt
@@ -26,6 +26,7 @@ def lmer(
     na_action: NaAction = "drop",
     start: npt.ArrayLike | None = None,
     control: Control = DEFAULT_CONTROL,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> LmmFit:
     """Fit a linear mixed model by REML or maximum likelihood.
 
@@ -42,9 +43,13 @@ def lmer(
     offset : str or (n,) array, optional
         Known part of the linear predictor.
     contrasts : dict, optional
-        Coding of factors, column name -> ``"treatment"``, ``"sum"``, ... ; by default R's.
+        Coding of factors of the fixed part, column name -> ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"``,
+        ``"sdif"``, ``"SAS"`` or a matrix; by default R's.
     covariances : dict, optional
-        Form of the covariance matrix, grouping factor or term -> ``"us"`` (unstructured, the default) or ``"diag"``.
+        Structure of the covariance matrices of terms whose structure the formula does not name, grouping factor or
+        term -> ``"us"`` (unstructured, the default), ``"diag"``, ``"cs"`` (compound symmetry) or ``"ar1"``; with one
+        standard deviation for all effects ``"homdiag"``, ``"homcs"`` (as ``"ar1"`` has anyway), or with one each
+        ``"hetar1"``.
     na_action : {"drop", "exclude", "raise"}
         What to do with rows with missing values: leave them out; leave them out and pad residuals and fitted values
         with NaN; or raise an error.
@@ -52,6 +57,9 @@ def lmer(
         Starting values of ``theta``, in the order of ``fit.theta``.
     control : Control
         How the fit is computed.
+    functions : dict, optional
+        Functions that the formula may call beside those it knows, name -> function. They get columns as arrays of the
+        rows used, factors as arrays of labels, and return one value (or one row) for each.
 
     Returns
     -------
@@ -101,5 +109,7 @@ def lmer(
     (Intercept)         Days
          251.41        10.47
     """
-    request = Request(formula, data, reml, weights, offset, contrasts, covariances, na_action, start, control)
+    request = Request(
+        formula, data, reml, weights, offset, contrasts, covariances, na_action, start, control, functions
+    )
     return fit_request(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -376,6 +376,7 @@ class LmmFit:
         na_action: NaAction | Keep = KEEP,
         start: npt.ArrayLike | None = None,
         control: Control | Keep = KEEP,
+        functions: Mapping[str, Callable[..., Any]] | Keep | None = KEEP,
     ) -> LmmFit:
         """Fit again with some arguments changed.
 
@@ -383,7 +384,7 @@ class LmmFit:
         ----------
         formula : str, optional
             The new formula; a dot stands for the old left or right side, as in R: ``". ~ . + x - (1 | g)"``.
-        data, reml, weights, offset, contrasts, covariances, na_action, control
+        data, reml, weights, offset, contrasts, covariances, na_action, control, functions
             As for :func:`mixedpy.lmer`; those not given stay as they were.
         start : array, optional
             Starting values; those of the old call are not used again.
@@ -409,9 +410,10 @@ class LmmFit:
             "covariances": covariances,
             "na_action": na_action,
             "control": control,
+            "functions": functions,
         }
         changed = {name: value for name, value in options.items() if value is not KEEP}
-        new = self.request.formula if formula is None else update_formula(self.formula, formula)
+        new = self.request.formula if formula is None else update_formula(self.formula, formula, self.schema.functions)
         return fit_request(replace(self.request, formula=new, start=start, **changed))
 
     def __str__(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -45,4 +45,5 @@ class Request:
     na_action: NaAction = "drop"
     start: npt.ArrayLike | None = None
     control: Control = DEFAULT_CONTROL
+    functions: Mapping[str, Callable[..., Any]] | None = None
     refitted: bool = False

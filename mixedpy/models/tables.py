@@ -32,7 +32,7 @@ MOST_CORRELATED = 12
 
 def varcorr_record(components: VarianceComponents) -> VarCorrRecord:
     """Fill the table of random effects."""
-    terms = tuple(VarCorrTerm(t.name, t.effects, t.sd, t.corr, t.template) for t in components.terms)
+    terms = tuple(VarCorrTerm(t.name, t.effects, t.sd, t.corr, t.template, t.hom) for t in components.terms)
     return VarCorrRecord(terms, components.sigma)
 
 

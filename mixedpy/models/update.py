@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from mixedpy.errors import FormulaError
 from mixedpy.formula.algebra import expand
+from mixedpy.formula.bars import is_structured
 from mixedpy.formula.deparse import deparse
 from mixedpy.formula.parser import parse_sides
 from mixedpy.formula.syntax import Binary, Call, Name, Node, Paren, Unary, left_spine
@@ -14,7 +15,7 @@ from mixedpy.formula.syntax import Binary, Call, Name, Node, Paren, Unary, left_
 __all__ = ["update_formula"]
 
 
-def update_formula(old: str, template: str) -> str:
+def update_formula(old: str, template: str, functions: Collection[str] = ()) -> str:
     """Put the sides of a formula in the place of the dots of a template, and simplify.
 
     Parameters
@@ -23,6 +24,8 @@ def update_formula(old: str, template: str) -> str:
         The formula to change.
     template : str
         The new formula; a left side left out stays as it was.
+    functions : collection of str
+        Functions that the user added.
 
     Returns
     -------
@@ -44,7 +47,7 @@ def update_formula(old: str, template: str) -> str:
     new_response, new_terms = parse_sides(template)
     bars: dict[str, str] = {}
     right = _name_bars(_replace_dots(new_terms, Paren(terms)), bars)
-    expanded = expand(right, template)
+    expanded = expand(right, template, functions=functions)
     labels = [bars.get(label, label) for label in expanded.labels]
     for bar, text in bars.items():
         if any(bar in label for label in labels):
@@ -65,7 +68,8 @@ def _name_bars(node: Node, bars: dict[str, str]) -> Node:
     """Put a name in the place of each random term, so that the algebra adds and removes it as a variable."""
 
     def stand_in(part: Node) -> Node | None:
-        if not (isinstance(part, Paren) and isinstance(part.inner, Binary) and part.inner.operator in ("|", "||")):
+        bar = isinstance(part, Paren) and isinstance(part.inner, Binary) and part.inner.operator in ("|", "||")
+        if not (bar or is_structured(part)):
             return None
         name = Name(deparse(part))
         bars[deparse(name)] = name.name

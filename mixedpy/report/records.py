@@ -37,7 +37,9 @@ class VarCorrTerm:
     corr : (m, m) array
         Correlations; NaN in row and column of an effect with standard deviation zero.
     template : str
-        Kind of covariance matrix: "us" (unstructured) or "diag".
+        Kind of covariance matrix: "us" (unstructured), "diag", "cs" (compound symmetry) or "ar1".
+    hom : bool
+        Whether the effects share one standard deviation, which then stands beside the first of them.
     """
 
     name: str
@@ -45,6 +47,7 @@ class VarCorrTerm:
     sd: Floats
     corr: Floats
     template: str = "us"
+    hom: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,31 @@ __all__ = ["VARIANCE_AND_SD", "varcorr_cells", "varcorr_lines"]
 VARIANCE_AND_SD = ("Variance", "Std.Dev.")
 
 
-def _shows_correlations(term: VarCorrTerm) -> bool:
-    """Whether the term has correlations to show; those of a diagonal covariance matrix are zero by construction."""
-    return len(term.effects) > 1 and term.template != "diag"
+_ONE_CORRELATION = ("cs", "ar1")
+"""Structures with a single correlation, which stands beside the first effect with the structure's name."""
+
+
+def _shown_effects(term: VarCorrTerm) -> tuple[str, ...]:
+    """The effects that have a row; one standard deviation for all of them is shown once, as in lme4 2.0."""
+    return term.effects[:1] if term.hom else term.effects
+
+
+def _n_correlations(term: VarCorrTerm) -> int:
+    """Number of columns of correlations; those of a diagonal covariance matrix are zero by construction."""
+    if len(term.effects) < 2 or term.template == "diag":
+        return 0
+    return 1 if term.template in _ONE_CORRELATION else len(term.effects) - 1
 
 
 def _correlation_rows(term: VarCorrTerm, decimals: int, width: int) -> list[list[str]]:
     m = len(term.effects)
-    if not _shows_correlations(term):
-        return [[""] * width] * m
+    rows = [[""] * width for _ in _shown_effects(term)]
+    if _n_correlations(term) == 0:
+        return rows
+    if term.template in _ONE_CORRELATION:
+        rho = format_numbers(round_decimals(term.corr[1:2, 0], decimals), nsmall=decimals)[0]
+        rows[0][0] = f"{rho} ({term.template})"
+        return rows
     texts = format_numbers(round_decimals(term.corr, decimals), nsmall=decimals)
     return [[texts[i * m + j] if j < i else "" for j in range(width)] for i in range(m)]
 
@@ -63,10 +79,12 @@ def varcorr_cells(record: VarCorrRecord, digits: int, components: Sequence[str])
     unknown = [c for c in components if c not in VARIANCE_AND_SD]
     if unknown or not components:
         raise ValueError(f"comp is {tuple(components)!r}; give one or both of 'Variance' and 'Std.Dev.'")
-    sd = np.concatenate([*(t.sd for t in record.terms), [] if record.sigma is None else [record.sigma]])
+    sd = np.concatenate(
+        [*(t.sd[: len(_shown_effects(t))] for t in record.terms), [] if record.sigma is None else [record.sigma]]
+    )
     numbers = [format_numbers(sd**2 if c == "Variance" else sd, digits) for c in components]
-    width = max((len(t.effects) - 1 for t in record.terms if _shows_correlations(t)), default=0)
-    names = [(t.name if k == 0 else "", effect) for t in record.terms for k, effect in enumerate(t.effects)]
+    width = max((_n_correlations(t) for t in record.terms), default=0)
+    names = [(t.name if k == 0 else "", effect) for t in record.terms for k, effect in enumerate(_shown_effects(t))]
     decimals = max(2, digits - 2)
     correlations = [row for t in record.terms for row in _correlation_rows(t, decimals, width)]
     if record.sigma is not None:

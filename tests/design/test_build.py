@@ -93,7 +93,7 @@ def test_bad_input_is_named(formula: str, data: pd.DataFrame, options: dict[str,
 
 @pytest.mark.parametrize("data", [None, 3, "data.csv", [1, 2], np.ones((3, 2))])
 def test_other_kinds_of_tables_are_refused(data: Any) -> None:
-    with pytest.raises(DataError, match="DataFrame or a dict"):
+    with pytest.raises(DataError, match="pyarrow Table or a dict"):
         build("y ~ x + (1 | g)", data)
 
 
@@ -311,7 +311,7 @@ def test_contrasts_and_the_constant_are_independent(name: str, n_levels: int) ->
     assert coding.matrix.shape == (n_levels, n_levels - 1)
     assert len(set(coding.endings)) == n_levels - 1
     assert np.linalg.matrix_rank(np.column_stack([np.ones(n_levels), coding.matrix])) == n_levels
-    if name != "treatment":
+    if name not in ("treatment", "SAS"):
         np.testing.assert_allclose(coding.matrix.sum(axis=0), 0, atol=1e-12)
     if name == "poly":
         np.testing.assert_allclose(coding.matrix.T @ coding.matrix, np.eye(n_levels - 1), atol=1e-12)

@@ -53,7 +53,7 @@ def z_probe(codes: np.ndarray, Z: np.ndarray, n_levels: int) -> np.ndarray:
 
 
 def test_the_table_is_large_enough() -> None:
-    assert len(CASES) >= 120
+    assert len(CASES) >= 190
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
@@ -75,7 +75,7 @@ def test_offset(case: dict[str, Any]) -> None:
     if case["offset"] is None:
         assert design.offset is None
     else:
-        np.testing.assert_allclose(design.offset, case["offset"], rtol=1e-15)
+        np.testing.assert_allclose(design.offset, case["offset"], rtol=1e-14)
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)

@@ -1,6 +1,6 @@
 # What R makes of formulas: columns of X, effects of Z, levels, order of terms -> design_reference.json
-# Run: Rscript design_reference.R   (R, lme4, MASS and jsonlite; writes beside itself)
-suppressMessages({library(lme4); library(MASS); library(jsonlite)})
+# Run: Rscript design_reference.R   (R, lme4, MASS, splines and jsonlite; writes beside itself)
+suppressMessages({library(lme4); library(MASS); library(splines); library(jsonlite)})
 invisible(Sys.setlocale("LC_COLLATE", "C"))
 set.seed(20240511)
 
@@ -62,7 +62,37 @@ cases <- list(
   list("y ~ x + (1 | fholes:h)"), list("log(holes) ~ x + (1 | g)"), list("y ~ x - holes + holes + (1 | g)"),
   list("y ~ . + (1 | g)", columns = c("y", "x", "f", "z", "g")), list("y ~ . - z + (1 | g)", columns = c("y", "x", "f", "z", "g")),
   list("y ~ .^2 + (1 | j)", columns = c("y", "x", "h", "j")), list("y ~ x * (f - 1) + (1 | g)"), list("y ~ x + (0 + f) + (1 | g)"),
-  list("y ~ (1 + x)^2 + (1 | g)"), list("y ~ x / (1 + f) + (1 | g)"), list("y ~ x %in% (f + h) + (1 | g)"), list("y ~ (x + z):(f + h) + (1 | g)"))
+  list("y ~ (1 + x)^2 + (1 | g)"), list("y ~ x / (1 + f) + (1 | g)"), list("y ~ x %in% (f + h) + (1 | g)"), list("y ~ (x + z):(f + h) + (1 | g)"),
+  list("y ~ poly(x, 2) + (1 | g)"), list("y ~ poly(x, 3) * h + (1 | g)"), list("y ~ poly(x, 2, raw = TRUE) + (1 | g)"),
+  list("y ~ poly(x, 1) + (1 | g)"), list("y ~ poly(x, degree = 2):f + z + (1 | g)"), list("y ~ poly(log(x), 2) + (1 | g)"),
+  list("y ~ scale(x) + (1 | g)"), list("y ~ scale(x, scale = FALSE) * f + (1 | g)"), list("y ~ scale(x, center = FALSE) + (1 | g)"),
+  list("y ~ scale(log(x)) + I(scale(z)^2) + (1 | g)"), list("y ~ scale(x, center = 2, scale = 0.5) + (1 | g)"),
+  list("scale(y) ~ x + (1 | g)"), list("y ~ x + offset(scale(z)) + (1 | g)"),
+  list("y ~ bs(x) + (1 | g)"), list("y ~ bs(x, df = 5) + (1 | g)"), list("y ~ bs(x, knots = c(1, 2)) + (1 | g)"),
+  list("y ~ bs(x, degree = 2, df = 4) * h + (1 | g)"), list("y ~ 0 + bs(x, df = 5, intercept = TRUE) + (1 | g)"),
+  list("y ~ bs(x, df = 4, Boundary.knots = c(0, 5)) + (1 | g)"), list("y ~ bs(x, 4, degree = 1) + (1 | g)"),
+  list("y ~ ns(x) + (1 | g)"), list("y ~ ns(x, df = 3) + (1 | g)"), list("y ~ ns(x, knots = c(1.5, 2.5)) + (1 | g)"),
+  list("y ~ 0 + ns(x, df = 4, intercept = TRUE) + (1 | g)"), list("y ~ ns(x, 3):f + (1 | g)"),
+  list("y ~ ns(x, df = 2, Boundary.knots = c(1, 3)) + (1 | g)"),
+  list("y ~ C(f, contr.sum) + (1 | g)"), list("y ~ C(f, contr.helmert):x + z + (1 | g)"), list("y ~ C(f, sum) * h + (1 | g)"),
+  list("y ~ C(o, contr.treatment) + (1 | g)"), list("y ~ C(o, poly, 1) + (1 | g)"), list("y ~ C(f, contr.SAS) + (1 | g)"),
+  list('y ~ C(f, "contr.SAS") + C(h, "contr.sum") + (1 | g)'), list("y ~ C(f, contr.treatment) + (1 | g)"),
+  list("y ~ C(f, treatment):h + x + (1 | g)"), list("y ~ C(f, SAS) + (1 | g)"), list("y ~ C(f, contr.sdif) + (1 | g)"), list("y ~ C(f) + (1 | g)"), list("y ~ 0 + C(f, contr.sum) + (1 | g)"), list("y ~ C(factor(k), contr.sum) + (1 | g)"),
+  list("y ~ x + (poly(x, 2) | g)"), list("y ~ x + (scale(x) | g)"), list("y ~ x + (scale(x) || g)"), list("y ~ x + (0 + bs(x, df = 4) | m)"),
+  list("y ~ ns(x, 2) + (ns(x, 2) | m)"), list("y ~ x + (C(f, contr.sum) | g)"), list("y ~ x + (poly(x, 2):h | m)"),
+  list('y ~ x + (dummy(f, "b") | g)'), list('y ~ x + (0 + dummy(f, "a") | g)'), list("y ~ x + (dummy(f) | g)"),
+  list('y ~ x + (0 + dummy(f, c("a", "c")) | m)'), list('y ~ x + dummy(h, "yes") + (1 | g)'),
+  list("y ~ x + (1 | interaction(m, h))"), list("y ~ x + (1 | interaction(j, m))"), list("y ~ x + (1 | interaction(h, m, j))"),
+  list("y ~ interaction(f, h) + (1 | g)"), list("y ~ x + (1 | factor(k))"), list("y ~ x + (1 | factor(k):h)"),
+  list("y ~ x + (1 | k > 2)"), list("y ~ x + (x | I(k > 2))"),
+  list("y ~ I(l & x > 2) + (1 | g)"), list("y ~ I(!l) + (1 | g)"),
+  list('y ~ (f == "a" & !l) + (1 | g)'), list("y ~ I(k & 1) + (1 | g)"),
+  list("y ~ I(k %/% 2) + (1 | g)"), list('y ~ relevel(f, ref = "a") + (1 | g)'), list("y ~ ordered(k) + (1 | g)"),
+  list('y ~ factor(f, levels = c("c", "b", "a")) + (1 | g)'), list('y ~ f + (relevel(f, "c") | g)'),
+  list("y ~ poly(x, 2) + holes + (1 | g)"), list("y ~ scale(x) + fholes + (1 | g)"), list("y ~ scale(holes) + (1 | g)"),
+  list("y ~ bs(holes, df = 4) + (1 | g)"), list("y ~ ns(holes, df = 3) + fholes + (1 | g)"), list("y ~ x + (scale(x) | fholes)"),
+  list("y ~ log(base = 2, x) + (1 | g)"), list("y ~ `Sepal.Length` + I(`Sepal.Length`^2) + (1 | g)"),
+  list("y ~ (f + h + z)^2 - f:h + (1 | g)"), list("y ~ f * poly(x, 2) - f + (1 | g)"), list("y ~ x + (1 | l & (k > 1))"))
 
 control <- lmerControl(check.rankX = "silent.drop.cols")
 probe <- function(m) sqrt(seq_len(m))
@@ -71,10 +101,13 @@ one <- function(case) {
   if (!is.null(case$rename)) names(data)[match(names(case$rename), names(data))] <- case$rename
   if (!is.null(case$columns)) data <- data[case$columns]
   contrasts <- Filter(Negate(is.null), case$contrasts)
-  parsed <- suppressWarnings(lFormula(as.formula(case[[1]]), data, contrasts = if (length(contrasts)) contrasts, control = control))
+  formula <- as.formula(case[[1]])
+  # lme4's model frame has the expressions of the bars, not their columns; it finds those in the global environment
+  list2env(data, globalenv())
+  parsed <- suppressWarnings(lFormula(formula, data, contrasts = if (length(contrasts)) contrasts, control = control))
   re <- parsed$reTrms
   X <- parsed$X
-  full <- suppressWarnings(lFormula(as.formula(case[[1]]), data, contrasts = if (length(contrasts)) contrasts,
+  full <- suppressWarnings(lFormula(formula, data, contrasts = if (length(contrasts)) contrasts,
                                     control = lmerControl(check.rankX = "ignore")))$X
   groups <- re$flist[attr(re$flist, "assign")]
   list(formula = case[[1]], contrasts = contrasts, columns = case$columns, rename = as.list(case$rename),
@@ -83,7 +116,7 @@ one <- function(case) {
        nobs = nrow(X), fixed = I(colnames(X)), assign = I(attr(full, "assign")[match(colnames(X), colnames(full))]),
        dropped = I(setdiff(colnames(full), colnames(X))),
        X_probe = I(drop(crossprod(X, probe(nrow(X))))), X_row = I(unname(X[7, ])),
-       offset = { o <- model.offset(parsed$fr); if (is.null(o)) NULL else I(unname(o)) },
+       offset = { o <- model.offset(parsed$fr); if (is.null(o)) NULL else I(as.vector(unname(o))) },
        y_sum = sum(model.response(parsed$fr) * probe(nrow(X))),
        groups = I(names(re$cnms)), effects = unname(lapply(re$cnms, I)), levels = unname(lapply(groups, function(g) I(levels(g)))),
        Z_probe = unname(lapply(re$Ztlist, function(Zt) I(as.vector(Zt %*% probe(ncol(Zt)))))),

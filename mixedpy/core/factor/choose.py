@@ -83,7 +83,7 @@ def _few_pairs(entries: CrossEntries) -> bool:
 
 def _meeting(cp: CrossProducts, entries: CrossEntries) -> tuple[Ints, Ints]:
     """Rows and columns of the lower triangle of A21 A12 that are not zero."""
-    first = entries.matrix(cp.m[0], cp.J[0])[: cp.J[0]]  # every effect of the eliminated term has the same pattern
+    first = entries.sparse(cp.m[0], cp.J[0])[: cp.J[0]]  # every effect of the eliminated term has the same pattern
     first.data = np.ones(len(first.data), np.int32)
     product = sp.tril(first.T @ first, format="coo")
     return product.row.astype(np.int64), product.col.astype(np.int64)

@@ -19,6 +19,10 @@ __all__ = ["CrossEntries", "cross_entries", "trailing_entries"]
 Ints = NDArray[np.integer[Any]]
 
 
+_SMALL = 20_000
+"""Up to this many entries a plain array is multiplied faster than a sparse one is looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class CrossEntries:
     """Z1'Z2 by level of the eliminated term: entry = (level j, trailing column) with one value for each of m effects.
@@ -40,8 +44,16 @@ class CrossEntries:
     columns: Ints
     values: Floats
 
-    def matrix(self, m: int, J: int) -> sp.csr_array:
-        """A12 = Z1'Z2 with rows effect x J + level, (m J, q)."""
+    def matrix(self, m: int, J: int) -> sp.csr_array | Floats:
+        """A12 = Z1'Z2 with rows effect x J + level, (m J, q); a plain array where that is small."""
+        if m * J * self.trailing.q > _SMALL:
+            return self.sparse(m, J)
+        dense = np.zeros((m, J, self.trailing.q))
+        dense[:, np.repeat(np.arange(J), np.diff(self.pointer)), self.columns] = self.values
+        return dense.reshape(m * J, -1)
+
+    def sparse(self, m: int, J: int) -> sp.csr_array:
+        """A12 in compressed rows."""
         e = len(self.columns)
         pointer = np.concatenate([self.pointer[:-1] + a * e for a in range(m)] + [[m * e]])
         return sp.csr_array((self.values.ravel(), np.tile(self.columns, m), pointer), shape=(m * J, self.trailing.q))

@@ -72,9 +72,11 @@ class Schur:
         )  # Z2'[X y], (q, p + 1)
         self.A12 = entries.matrix(self.m, self.J)
         self.A21 = self.A12.T
-        self.pairs = LevelPairs(
-            entries.pointer, entries.columns, entries.values, ~heavy, storage.position, storage.size
-        )
+        self.pairs = None
+        if not heavy.all():
+            self.pairs = LevelPairs(
+                entries.pointer, entries.columns, entries.values, ~heavy, storage.position, storage.size
+            )
         self.A22 = np.zeros(storage.size)
         rows, cols, values = trailing_entries(cp, self.trailing)
         self.A22[storage.position(rows, cols)] = values
@@ -99,7 +101,8 @@ class Schur:
         SigmaY = apply_left(Sigma, done.Y)
         B = posterior(Sigma, done.K)
         S = self.A22.copy()
-        self.pairs.subtract(B, S)
+        if self.pairs is not None:
+            self.pairs.subtract(B, S)
         if self.heavy is not None:
             S = self.heavy.subtract(Lambdas[0], S)
         R = self.right - self.A21 @ self._by_level(SigmaY)
@@ -146,7 +149,7 @@ class Schur:
         """B + B (A12 Gamma A21)_jj B for the eliminated term, blocks of Gamma for the others."""
         state = self._last()
         gamma = self.storage.inverse().gamma
-        Q = self.pairs.traces(gamma)
+        Q = np.zeros((self.m, self.m, self.J)) if self.pairs is None else self.pairs.traces(gamma)
         if self.heavy is not None:
             self.heavy.add_traces(gamma, Q)
         BQ = np.einsum("acj,cbj->abj", state.B, Q)
@@ -226,12 +229,11 @@ class Schur:
         flat = np.ascontiguousarray(F).reshape(-1, self.J)
         FF = (flat @ flat.T).reshape(m, len(Omega), m, len(Omega))
         out: Floats = K.sum(2) - np.einsum("axby,xy->ab", FF, Omega)
-        Q = self.pairs.traces(gamma)
-        if m == 1:
+        if self.pairs is not None and m == 1:
             N = 1.0 - state.Sigma[0, 0] * K[0, 0]
-            out[0, 0] -= N * N @ Q[0, 0]
-        else:
-            NQ = self._swept(Q)
+            out[0, 0] -= N * N @ self.pairs.traces(gamma)[0, 0]
+        elif self.pairs is not None:
+            NQ = self._swept(self.pairs.traces(gamma))
             out -= np.einsum("acj,bcj->ab", NQ, np.eye(m)[:, :, None] - np.einsum("acj,cb->abj", K, state.Sigma))
         if self.heavy is not None:
             out -= self.heavy.swept_traces(state.Lambdas[0], gamma)
@@ -250,23 +252,27 @@ def _floored(L: Floats) -> Floats:
 class _HeavyLevels:
     """Levels of the eliminated term that meet many trailing columns, as dense rows of A12."""
 
-    def __init__(self, cp: CrossProducts, A12: sp.csr_array, levels: NDArray[np.intp], q: int):
+    def __init__(self, cp: CrossProducts, A12: sp.csr_array | Floats, levels: NDArray[np.intp], q: int):
         m, J = cp.m[0], cp.J[0]
         self.levels, self.q = levels, q
         rows = (np.arange(m)[None, :] * J + levels[:, None]).ravel()
-        self.W = A12[rows].toarray().reshape(len(levels), m, q)
+        chosen = A12[rows]
+        dense = chosen if isinstance(chosen, np.ndarray) else chosen.toarray()
+        self.W = dense.reshape(len(levels), m, q)
         self.A = np.ascontiguousarray(cp.own[0][:, :, levels].transpose(2, 0, 1))  # (h, m, m)
 
-    def _factor(self, Lambda: Floats) -> tuple[Floats, Floats]:
-        """C with CC' = I + Lambda'A Lambda, and C^-1 Lambda'W, whose square is W'B W."""
+    def _half(self, Lambda: Floats) -> Floats:
+        """C^-1 Lambda' with CC' = I + Lambda'A Lambda, (h, m, m); applied to W its square is W'B W."""
+        if len(Lambda) == 1:
+            return np.asarray(Lambda[0, 0] / np.sqrt(1.0 + Lambda[0, 0] ** 2 * self.A), np.float64)
         C = np.linalg.cholesky(np.eye(len(Lambda)) + Lambda.T @ self.A @ Lambda)
-        return np.asarray(C, np.float64), np.asarray(np.linalg.solve(C, Lambda.T @ self.W), np.float64)
+        return np.asarray(np.linalg.solve(C, np.broadcast_to(Lambda.T, C.shape)), np.float64)
 
     def subtract(self, Lambda: Floats, S: Floats) -> Floats:
         """S - W'B W on the lower triangle of dense storage, in place."""
-        _, H = self._factor(Lambda)
+        H = (self._half(Lambda) @ self.W).reshape(-1, self.q)
         square = S.reshape(self.q, self.q, order="F")
-        out = blas.dsyrk(-1.0, H.reshape(-1, self.q).T, beta=1.0, c=square, trans=0, lower=1, overwrite_c=1)
+        out = blas.dsyrk(-1.0, H.T, beta=1.0, c=square, trans=0, lower=1, overwrite_c=1)
         flat: Floats = out.ravel("K")
         return flat
 
@@ -284,11 +290,9 @@ class _HeavyLevels:
 
     def swept_traces(self, Lambda: Floats, gamma: Floats) -> Floats:
         """Sum over the levels of Y_j Gamma Y_j' with Y = (I + A Sigma)^-1 W, (m, m)."""
-        C, H = self._factor(Lambda)
-        AL = self.A @ Lambda
-        # A Lambda C^-T, so that Y = W - (A Lambda C^-T)(C^-1 Lambda'W)
-        left = np.linalg.solve(C, AL.transpose(0, 2, 1)).transpose(0, 2, 1)
-        Y = self.W - left @ H
+        half = self._half(Lambda)
+        swept = np.eye(len(Lambda)) - self.A @ half.transpose(0, 2, 1) @ half  # (I + A Sigma)^-1
+        Y = swept @ self.W
         if len(Lambda) == 1:
             square = blas.dsyrk(1.0, Y.reshape(-1, self.q).T, trans=0, lower=1)
             return np.array([[np.vdot(square.ravel("K"), gamma)]])

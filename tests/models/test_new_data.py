@@ -1,0 +1,78 @@
+"""Bases and contrasts are frozen at the fit: columns and predictions for new data are R's, in X and in bars."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixedpy as mp
+from mixedpy.design import build, fixed_columns, random_columns
+from mixedpy.design.bases import fit_basis
+
+REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "new_data_reference.json").read_text())
+
+COLUMNS_RTOL = 1e-10  # columns are arithmetic alone; the largest are of the order of 1e4
+PREDICTION_SIGMA = 2e-3  # predictions inherit the error of theta and of R's optimizer, in units of sigma
+
+pytestmark = pytest.mark.filterwarnings("ignore::mixedpy.errors.SingularFitWarning")
+
+
+def frame(stored: dict[str, Any]) -> pd.DataFrame:
+    def column(one: dict[str, Any]) -> Any:
+        if one["type"] in ("factor", "ordered"):
+            return pd.Categorical(one["values"], categories=one["levels"], ordered=one["type"] == "ordered")
+        return np.array(one["values"], dtype=float) if None in one["values"] else np.array(one["values"])
+
+    return pd.DataFrame({name: column(one) for name, one in stored.items()})
+
+
+DATA, NEW = frame(REFERENCE["columns"]), frame(REFERENCE["new"])
+
+
+def close(actual: np.ndarray, wanted: Any) -> None:
+    wanted = np.array(wanted, dtype=float)
+    np.testing.assert_allclose(actual, wanted, rtol=COLUMNS_RTOL, atol=COLUMNS_RTOL * max(1.0, np.abs(wanted).max()))
+
+
+@pytest.mark.parametrize("case", REFERENCE["cases"], ids=lambda case: case["formula"])
+def test_columns_of_new_data(case: dict[str, Any]) -> None:
+    schema = build(case["formula"], DATA, contrasts=case["contrasts"]).schema
+    assert list(schema.fixed_names) == case["fixed"]
+    assert list(schema.terms[0].effects) == case["effects"]
+    close(fixed_columns(schema, NEW), case["X"])
+    close(random_columns(schema, NEW, 0).Z, case["Z"])
+    for rows in ([3], [7, 0]):  # constants come from the fit, not from the rows asked for
+        close(fixed_columns(schema, NEW.iloc[rows]), np.array(case["X"], dtype=float)[rows])
+
+
+@pytest.mark.parametrize("case", REFERENCE["cases"], ids=lambda case: case["formula"])
+def test_predictions(case: dict[str, Any]) -> None:
+    fit = mp.lmer(case["formula"], DATA, contrasts=case["contrasts"])
+    assert fit.reml_criterion < case["criterion"] + 1e-6
+    for re_form, wanted in (("NA", case["predict_fixed"]), (None, case["predict"])):
+        predicted = fit.predict(NEW, re_form=re_form)
+        size = case["sigma"] + np.abs(wanted)  # outside the data predictions grow, and their errors with them
+        assert (np.abs(predicted - wanted) / size).max() < PREDICTION_SIGMA
+
+
+@pytest.mark.parametrize("case", REFERENCE["smooths"], ids=lambda case: f"k = {case['k']}")
+def test_cubic_regression_splines_span_those_of_mgcv(case: dict[str, Any]) -> None:
+    """mgcv's ``cr`` after its sum-to-zero constraint; a basis of its own choice of the same functions."""
+    x = DATA["x"].to_numpy()
+    options: dict[str, Any] = {"df": float(case["k"] - 1)}
+    if case["knots"]:
+        options = {"knots": [float(k) for k in case["knots"][1:-1]], "Boundary.knots": [1.0, 5.0]}
+    basis = fit_basis("cr", x, options)
+    inside = NEW["x"].to_numpy()
+    inside = inside[(inside >= 1) & (inside <= 5)]
+    ours = np.vstack([basis.columns(x[:10]), basis.columns(inside)])
+    theirs = np.vstack([np.array(case["X"], dtype=float), np.array(case["new"], dtype=float)])
+    assert ours.shape == theirs.shape
+    change = np.linalg.lstsq(theirs, ours, rcond=None)[0]
+    np.testing.assert_allclose(theirs @ change, ours, atol=1e-10)
+    assert np.linalg.cond(change) < 1e3
