@@ -2,7 +2,7 @@
 
 from mixedpy.design.build import Built, build
 from mixedpy.design.random import TermSchema
-from mixedpy.design.schema import RandomColumns, Schema, fixed_columns, offset_column, random_columns
+from mixedpy.design.schema import RandomColumns, Schema, fixed_columns, offset_column, random_columns, zero_columns
 
 __all__ = [
     "Built",
@@ -13,4 +13,5 @@ __all__ = [
     "fixed_columns",
     "offset_column",
     "random_columns",
+    "zero_columns",
 ]

@@ -12,6 +12,7 @@ from mixedpy.core.conditioning import Conditioned, condition
 from mixedpy.core.control import Control
 from mixedpy.core.covariance import Unstructured
 from mixedpy.core.family.protocol import Family
+from mixedpy.core.glmm.joint import minimize_profiled
 from mixedpy.core.glmm.layout import make_layout
 from mixedpy.core.glmm.newton import Optimum, minimize_jointly
 from mixedpy.core.glmm.objective import Evaluation, Objective
@@ -58,7 +59,7 @@ def estimate_glmm(
     auxiliary : sequence of (n, k) array or None
         Columns of each auxiliary predictor of the family; None for a constant.
     nagq : int
-        Nodes of the quadrature per effect; 1 is the Laplace approximation.
+        Nodes of the quadrature per effect; 1 is the Laplace approximation, 0 the joint mode of fixed and random effects.
     expected : bool
         Whether the Laplace approximation takes expected rather than observed weights.
     start : (k,) array, optional
@@ -79,8 +80,12 @@ def estimate_glmm(
     if start is not None:
         x = np.concatenate([_inward(design, conditioned, problem, start), x[problem.layout.k :]])
     scale = _scales(objective, x, unit)
-    first = _first(objective, x)
     tol = _TOLERANCE * control.tol
+    columns = tuple(auxiliary) if auxiliary else tuple(None for _ in family.auxiliary)
+    if nagq == 0:
+        optimum = minimize_profiled(objective, x, scale, tol=tol, max_iterations=control.max_iterations)
+        return _record(design, conditioned, objective, optimum, x, nagq, expected, scale, columns)
+    first = _first(objective, x)
     optimum, objective = _minimize(objective, first, scale, unit, tol, control.max_iterations)
     scale = _scales(objective, optimum.evaluation.x, unit)
     if nagq > 1:
@@ -92,7 +97,6 @@ def estimate_glmm(
         left = max(control.max_iterations - optimum.iterations, 1)
         second = minimize_jointly(integral, first, scale, tol=tol, max_iterations=left)
         optimum, objective = _with_exact_hessian(integral, second, scale), integral
-    columns = tuple(auxiliary) if auxiliary else tuple(None for _ in family.auxiliary)
     return _record(design, conditioned, objective, optimum, x, nagq, expected, scale, columns)
 
 
@@ -290,9 +294,9 @@ def _effects(
             size = term.m * len(kept)
             u, V = us[0][start : start + size].reshape(term.m, -1), variances[0][t]
             start += size
-        A = conditioned.terms[i] @ L
         modes[i] = np.zeros((term.n_levels, term.m))
-        modes[i][kept] = (A @ u).T
-        condvar[i] = np.broadcast_to(A @ A.T, (term.n_levels, term.m, term.m)).copy()
-        condvar[i][kept] = np.einsum("ac,cdj,bd->jab", A, V, A, optimize=True)
+        modes[i][kept] = conditioned.modes(i, L @ u)
+        prior = np.repeat((L @ L.T)[:, :, None], term.n_levels, axis=2)
+        prior[:, :, kept] = np.einsum("ac,cdj,bd->abj", L, V, L, optimize=True)
+        condvar[i] = conditioned.covariance(i, prior)
     return tuple(modes), tuple(condvar)

@@ -97,7 +97,7 @@ def assemble(design: Design, family: Family, auxiliary: Sequence[Floats | None],
     offset = None if design.offset is None else design.offset.take(rows)
     own = [None if a is None else np.ascontiguousarray(a[rows].T) for a in auxiliary]
     constant = float(family.constant(y, weights).sum())
-    layout = make_layout([design.terms[i].template for i in order], design.p, sum(1 if a is None else len(a) for a in own))
+    layout = make_layout([design.terms[i].template.free for i in order], design.p, sum(1 if a is None else len(a) for a in own))
     whole = Rows(y, weights, X, offset, terms, own, constant)
     parts = _cut(whole) if len(terms) == 1 else [whole]
     blocks = tuple(Block(part, family, layout.entries, expected) for part in parts)

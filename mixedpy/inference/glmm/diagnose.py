@@ -1,0 +1,48 @@
+"""What is wrong with a generalized fit, in words: separation, and a likelihood that is flat."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixedpy.core.arrays import Design
+from mixedpy.core.glmm.record import GlmmRecord
+from mixedpy.design import Schema
+
+__all__ = ["separation"]
+
+_FAR = 8.0
+"""Effects on the linear predictor beyond this, with standard errors beyond ``_VAGUE``, are on their way to infinity."""
+
+_VAGUE = 15.0
+
+_LINKS = ("logit", "probit", "cloglog", "cauchit", "log")
+
+
+def separation(design: Design, schema: Schema, record: GlmmRecord) -> str | None:
+    """Describe coefficients without a finite estimate, None where there are none.
+
+    A coefficient that has run far away while its standard error grew beyond all measure stands for a group of rows whose
+    responses are all alike: the likelihood rises as long as it grows (Albert & Anderson 1984, Biometrika 71, 1).
+    """
+    if record.family.link not in _LINKS or not record.family.discrete:
+        return None
+    se = np.sqrt(np.maximum(np.diag(record.vcov)[: record.p], 0.0))
+    found = []
+    for name, c, beta, error in zip(schema.fixed_names, design.fixed, record.beta, se, strict=True):
+        x = design.columns[c]
+        reach = 1.0 if c == 0 else float(np.ptp(x))
+        if abs(beta) * reach > _FAR and error * reach > _VAGUE:
+            found.append(f"{name} ({beta:.3g}, standard error {error:.3g})")
+    if not found:
+        return None
+    y = design.y
+    if y.min() == y.max():
+        return (
+            f"every response {schema.response} is {y[0]:g}, so that the coefficients have no finite estimate: "
+            f"{', '.join(found)}. The data say nothing of the model; the log-likelihood is that of the limit"
+        )
+    return (
+        f"the fixed effects separate the responses: for some rows that they set apart all {schema.response} are alike, so "
+        f"that the estimates of {', '.join(found)} are on their way to infinity and their z values mean nothing. Drop or "
+        "merge the predictors or levels, or test them by comparing log-likelihoods, which stand"
+    )
