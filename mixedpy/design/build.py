@@ -86,7 +86,8 @@ def build(
         Functions that the formula may call beside the closed list.
     counts : bool
         Whether the response may be ``cbind(successes, failures)``: then y is the share of successes, and the number of
-        trials multiplies the weights. A factor of two levels or a boolean is then 1 at its second level, 0 at the first.
+        trials multiplies the weights. A factor of two levels or a boolean is then 1 at its second level, 0 at the
+        first.
     residual : bool
         Whether rows have a residual variance, as they do in a linear model; otherwise a grouping factor may have a
         level for every row.

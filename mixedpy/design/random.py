@@ -177,7 +177,10 @@ def build_random(
         bar, factor = bars[k], factors[k]
         encoding = encode(bar.effects, values)
         positions = pool.positions(encoding, values)
-        if residual and structure not in ("cs", "ar1"):  # a correlation tells their variances from the residual variance
+        if residual and structure not in (
+            "cs",
+            "ar1",
+        ):  # a correlation tells their variances from the residual variance
             _check_effects(name, len(factor.levels), encoding.names, n)
         template = template_of(structure, hom, len(positions))
         terms.append(RandomTerm(factor.codes, len(factor.levels), positions, template))

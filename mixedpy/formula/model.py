@@ -168,7 +168,9 @@ def one_sided(text: str, functions: Iterable[str] = ()) -> Terms:
     _, rhs = parse_sides(source)
     fixed, bars = split_bars(rhs, source)
     if bars:
-        raise FormulaError("random terms are not available in this formula; give fixed terms", source, rhs.start, rhs.stop)
+        raise FormulaError(
+            "random terms are not available in this formula; give fixed terms", source, rhs.start, rhs.stop
+        )
     return expand(fixed, source, functions=frozenset(functions))
 
 

@@ -62,7 +62,7 @@ def linear_predictors(
     nsim: int,
     rng: np.random.Generator,
 ) -> Floats:
-    """Draw linear predictors, (n, nsim), with random effects scale Lambda u where ``given`` does not select the modes."""
+    """Draw linear predictors, (n, nsim): random effects are scale Lambda u, or the modes where ``given`` selects."""
     _check_nsim(nsim)
     y = np.repeat(predictors.fixed[:, None], nsim, axis=1)
     rows = zip(predictors.terms, schema.terms, given, Lambdas, modes, strict=True)

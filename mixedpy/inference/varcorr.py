@@ -98,7 +98,8 @@ def to_frame(components: VarianceComponents, order: Literal["cov.last", "lower.t
     Returns
     -------
     DataFrame
-        Columns ``grp``, ``var1``, ``var2`` (None where R has NA), ``vcov`` and ``sdcor``; the last row is the residual, if there is one.
+        Columns ``grp``, ``var1``, ``var2`` (None where R has NA), ``vcov`` and ``sdcor``; the last row is the residual,
+        if there is one.
     """
     if order not in ("cov.last", "lower.tri"):
         raise ValueError(f"order={order!r} is unknown; use 'cov.last' or 'lower.tri'")

@@ -36,7 +36,11 @@ _FAMILIES: dict[str, Callable[..., Family]] = {
     "beta_binomial": BetaBinomial,
 }
 
-_ALIASES = {"inversegaussian": "inverse_gaussian", "negativebinomial": "negative_binomial", "betabinomial": "beta_binomial"}
+_ALIASES = {
+    "inversegaussian": "inverse_gaussian",
+    "negativebinomial": "negative_binomial",
+    "betabinomial": "beta_binomial",
+}
 
 _TEXT = re.compile(r"\s*([A-Za-z0-9_.]+)\s*(?:\(\s*(?:link\s*=\s*)?['\"]?([A-Za-z0-9/^]+)['\"]?\s*\))?\s*")
 

@@ -38,23 +38,24 @@ def glmer(
     Parameters
     ----------
     formula : str
-        As in lme4: ``"y ~ x + (x | g)"``. A binomial response is 0/1, boolean, a factor of two levels, a proportion with
-        ``weights``, or ``cbind(successes, failures)``.
+        As in lme4: ``"y ~ x + (x | g)"``. A binomial response is 0/1, boolean, a factor of two levels, a proportion
+        with ``weights``, or ``cbind(successes, failures)``.
     data : DataFrame, Table or mapping
         A table; only columns that are named are read.
     family : str or Family
-        ``"binomial"``, ``"poisson"``, ``"gamma"``, ``"inverse_gaussian"``, ``"gaussian"``, ``"nbinom2"``, ``"nbinom1"``,
-        ``"beta"``, ``"beta_binomial"``, ``"zero_inflated_poisson"``, ``"hurdle_nbinom2"``, ...; with a link as in
-        ``"binomial(probit)"``; or a family such as ``mp.Binomial(link="probit")``.
+        ``"binomial"``, ``"poisson"``, ``"gamma"``, ``"inverse_gaussian"``, ``"gaussian"``, ``"nbinom2"``,
+        ``"nbinom1"``, ``"beta"``, ``"beta_binomial"``, ``"zero_inflated_poisson"``, ``"hurdle_nbinom2"``, ...; with a
+        link as in ``"binomial(probit)"``; or a family such as ``mp.Binomial(link="probit")``.
     nagq : int
-        Nodes of adaptive Gauss-Hermite quadrature per effect: 1 is the Laplace approximation; 2 to 25 need a single random
-        term with at most three effects per level; 0 is lme4's fast fit, in which fixed effects are part of the mode.
+        Nodes of adaptive Gauss-Hermite quadrature per effect: 1 is the Laplace approximation; 2 to 25 need a single
+        random term with at most three effects per level; 0 is lme4's fast fit, in which fixed effects are part of the
+        mode.
     laplace : {"observed", "expected"}
-        Weights in the determinant of the Laplace approximation. ``"observed"`` is the Laplace approximation itself, as in
-        glmmTMB; ``"expected"`` reproduces lme4. They agree for canonical links.
+        Weights in the determinant of the Laplace approximation. ``"observed"`` is the Laplace approximation itself, as
+        in glmmTMB; ``"expected"`` reproduces lme4. They agree for canonical links.
     ziformula : str, optional
-        One-sided formula of the zeros, ``"~ x"``: makes a family of counts zero-inflated, and gives the predictors of the
-        zeros of a hurdle family; by default an intercept.
+        One-sided formula of the zeros, ``"~ x"``: makes a family of counts zero-inflated, and gives the predictors of
+        the zeros of a hurdle family; by default an intercept.
     weights : str or (n,) array, optional
         Numbers of trials of a binomial response; weights that divide the dispersion of gaussian, gamma and inverse
         gaussian responses; frequencies otherwise.
@@ -90,8 +91,8 @@ def glmer(
 
     Notes
     -----
-    Random effects have covariance Lambda Lambda', not multiplied by a dispersion. The log-likelihood holds every constant
-    at any ``nagq``; lme4's lacks those of the response for nAGQ > 1.
+    Random effects have covariance Lambda Lambda', not multiplied by a dispersion. The log-likelihood holds every
+    constant at any ``nagq``; lme4's lacks those of the response for nAGQ > 1.
 
     Examples
     --------

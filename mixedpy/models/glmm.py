@@ -236,7 +236,7 @@ class GlmmFit:
         return VarCorr(components(self))
 
     def vcov(self, full: bool = False) -> pd.DataFrame:
-        """Return the covariance matrix of the fixed effects; with ``full`` jointly with the family's own coefficients."""
+        """Return the covariance matrix of the fixed effects; with ``full`` also of the family's own coefficients."""
         labels = [*self.schema.fixed_names, *self.auxiliary.index]
         matrix = pd.DataFrame(self.record.vcov.copy(), index=labels, columns=labels)
         return matrix if full else matrix.iloc[: self.record.p, : self.record.p]
@@ -349,7 +349,9 @@ class GlmmFit:
         """
         design = replace(self.design, y=rows.response(self.schema, y))
         fitting.check_response(design, self.schema, self.record.family)
-        record = fitting.estimate_built(design, self.schema, self.record.family, self.record.auxiliary, self.request, None)
+        record = fitting.estimate_built(
+            design, self.schema, self.record.family, self.record.auxiliary, self.request, None
+        )
         fitting.warn_glmm(design, self.schema, record, self.request.control, stacklevel=3)
         return GlmmFit(record, design, self.schema, replace(self.request, refitted=True))
 

@@ -1,4 +1,4 @@
-"""From a request to the estimates of a generalized model: checks, the two stages, and the warnings that they call for."""
+"""From a request to the estimates of a generalized model: checks, the two stages, and the warnings."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def _check_nodes(request: GlmmRequest, built: Built, family: Family) -> None:
         names = " and ".join(term.name for term in built.schema.terms)
         bar = formula.bars[-1]
         raise FormulaError(
-            f"nagq={nagq} ({family.name} family) integrates over a single random term, but the formula has {len(terms)}: "
-            f"{names}; use nagq=1 or leave terms out",
+            f"nagq={nagq} ({family.name} family) integrates over a single random term, but the formula has "
+            f"{len(terms)}: {names}; use nagq=1 or leave terms out",
             formula.source,
             bar.start,
             bar.stop,
@@ -112,8 +112,8 @@ def check_response(design: Design, schema: Schema, family: Family) -> None:
         return
     value, row = design.y[offence.row], int(schema.rows[offence.row])
     raise DataError(
-        f"the family {family.name} wants {offence.rule}; the response {schema.response} breaks this in {offence.count} of "
-        f"{design.n} rows, first in row {row} (counting from 0): {value:g}"
+        f"the family {family.name} wants {offence.rule}; the response {schema.response} breaks this in "
+        f"{offence.count} of {design.n} rows, first in row {row} (counting from 0): {value:g}"
     )
 
 

@@ -52,9 +52,15 @@ def predictor(family: Family, rng: np.random.Generator, n: int, spread: float = 
 
 def auxiliaries(family: Family, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     """Values of the auxiliary predictors."""
-    return tuple(np.array([rng.uniform(-1.0, 0.5) if a.scale == "logit" else rng.uniform(0.3, 1.5)]) for a in family.auxiliary)
+    return tuple(
+        np.array([rng.uniform(-1.0, 0.5) if a.scale == "logit" else rng.uniform(0.3, 1.5)]) for a in family.auxiliary
+    )
 
 
 def weights(family: Family, rng: np.random.Generator, n: int) -> np.ndarray:
     """Prior weights: trials where they count, otherwise small whole numbers."""
-    return rng.integers(2, 9, n).astype(float) if "binomial" in family.name and "negative" not in family.name else rng.integers(1, 4, n).astype(float)
+    return (
+        rng.integers(2, 9, n).astype(float)
+        if "binomial" in family.name and "negative" not in family.name
+        else rng.integers(1, 4, n).astype(float)
+    )

@@ -1,4 +1,4 @@
-"""Families: links and their inverses, derivatives against differences, sums to one, moments, deviances at saturation."""
+"""Families: links and inverses, derivatives against differences, sums to one, moments, deviances at saturation."""
 
 from __future__ import annotations
 
@@ -105,9 +105,7 @@ def test_density_has_the_moments_and_the_distribution_function(name: str) -> Non
         square = support**2 @ p
         below = np.cumsum(p, axis=0)[3]
         cdf = family.cdf(np.full_like(eta, support[3]), one, eta, xi)
-        np.testing.assert_allclose(
-            family.cdf_below(np.full_like(eta, support[4]), one, eta, xi), below, rtol=1e-7
-        )
+        np.testing.assert_allclose(family.cdf_below(np.full_like(eta, support[4]), one, eta, xi), below, rtol=1e-7)
     else:
         low, high = {"gaussian": (-np.inf, np.inf), "beta": (0.0, 1.0)}.get(family.name, (0.0, np.inf))
         point = float(family.mean(eta, xi)[0])
@@ -116,7 +114,10 @@ def test_density_has_the_moments_and_the_distribution_function(name: str) -> Non
             parts = [(low, min(point, to)), (min(point, to), to)]
             return np.array(
                 [
-                    sum(integrate.quad(lambda y, e=e: y**power * density(y, np.array([e]))[0], *part, limit=200)[0] for part in parts)
+                    sum(
+                        integrate.quad(lambda y, e=e: y**power * density(y, np.array([e]))[0], *part, limit=200)[0]
+                        for part in parts
+                    )
                     for e in eta
                 ]
             )

@@ -127,10 +127,11 @@ run_lme4 <- function(case, d) {
         y <- best@resp$y; w <- weights(best)
         saturated <- if (case$family == "binomial") sum(dbinom(round(w * y), w, y, log = TRUE)) else sum(dpois(y, y, log = TRUE))
     }
-    u <- ranef(best, condVar = TRUE)
+    u <- as.data.frame(ranef(best, condVar = TRUE))
+    u <- u[u$grpvar == u$grpvar[1] & u$term == u$term[1], ]
     list(program = unbox("lme4"), loglik = unbox(as.numeric(logLik(best)) + saturated), fixef = unname(fixef(best)),
          se = unname(sqrt(diag(as.matrix(vcov(best))))), names = names(fixef(best)), random = sds(VarCorr(best)),
-         modes = head(unname(u[[1]][[1]]), 10), condsd = sqrt(head(attr(u[[1]], "postVar")[1, 1, ], 10)),
+         modes = head(u$condval, 10), condsd = head(u$condsd, 10), levels = as.character(head(u$grp, 10)),
          fitted = head(unname(fitted(best)), 10), pearson = head(unname(residuals(best, "pearson")), 10),
          deviance_residuals = head(unname(residuals(best, "deviance")), 10))
 }

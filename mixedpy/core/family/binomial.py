@@ -1,4 +1,4 @@
-"""Binomial responses: y is a share of successes, m the number of trials, l = m (y log F + (1 - y) log(1 - F)) + const."""
+"""Binomial responses: y is a share of successes among m trials, l = m (y log F + (1 - y) log(1 - F)) + const."""
 
 from __future__ import annotations
 

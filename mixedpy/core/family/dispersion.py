@@ -1,7 +1,7 @@
 """Exponential dispersion families: Gaussian, Gamma, inverse Gaussian.
 
-l = kappa t(y, mu) + c(y, kappa) with kappa = m / phi and dt/dmu = (y - mu) / V(mu). Prior weights m divide the dispersion
-phi, as in R's glm; xi = log(1 / phi).
+l = kappa t(y, mu) + c(y, kappa) with kappa = m / phi and dt/dmu = (y - mu) / V(mu). Prior weights m divide the
+dispersion phi, as in R's glm; xi = log(1 / phi).
 """
 
 from __future__ import annotations

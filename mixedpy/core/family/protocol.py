@@ -1,7 +1,7 @@
 """What every family of response distributions can do; families are immutable and their methods pure functions.
 
-Notation: row i has linear predictor eta_i and auxiliary predictors xi_ic (logarithm of a dispersion parameter, logit of a
-share of zeros, ...). l is the log-likelihood of a row, r = l' = dl/deta, w = -l'', w1 = w', w2 = w''. All arrays have
+Notation: row i has linear predictor eta_i and auxiliary predictors xi_ic (logarithm of a dispersion parameter, logit of
+a share of zeros, ...). l is the log-likelihood of a row, r = l' = dl/deta, w = -l'', w1 = w', w2 = w''. All arrays have
 shape (n,); an auxiliary predictor that is the same in every row has shape (1,).
 """
 

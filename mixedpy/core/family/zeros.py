@@ -1,7 +1,8 @@
 """Counts with their own process of zeros, on top of any family of counts.
 
 Zero-inflated: with probability pi a structural zero, otherwise a count. Hurdle: with probability pi a zero, otherwise a
-count from the family truncated at zero. The last auxiliary predictor is logit pi; glmmTMB's ``ziformula`` gives its columns.
+count from the family truncated at zero. The last auxiliary predictor is logit pi; glmmTMB's ``ziformula`` gives its
+columns.
 """
 
 from __future__ import annotations
@@ -130,9 +131,7 @@ class ZeroInflated(_WithZeros):
         s = q * special.expit(xi[-1] - log_zero)
         l1, l2, l3, l4 = chain((q, s, s * (1.0 - 2.0 * q), s * (1.0 - 6.0 * s)), inner)
         zero = y == 0
-        r, w, w1, w2 = (
-            np.where(zero, at_zero, c) for at_zero, c in zip((l1, -l2, -l3, -l4), counted, strict=True)
-        )
+        r, w, w1, w2 = (np.where(zero, at_zero, c) for at_zero, c in zip((l1, -l2, -l3, -l4), counted, strict=True))
         return m * r, m * w, m * w1, m * w2
 
     def auxiliary_slopes(
@@ -226,9 +225,7 @@ class Hurdle(_WithZeros):
             (o, o * (1.0 + o), o * (1.0 + o) * (1.0 + 2.0 * o), o * (1.0 + o) * (1.0 + 6.0 * o + 6.0 * o * o)), inner
         )
         positive = y > 0
-        r, w, w1, w2 = (
-            np.where(positive, c + t, 0.0) for c, t in zip(counted, (t1, -t2, -t3, -t4), strict=True)
-        )
+        r, w, w1, w2 = (np.where(positive, c + t, 0.0) for c, t in zip(counted, (t1, -t2, -t3, -t4), strict=True))
         return m * r, m * w, m * w1, m * w2
 
     def auxiliary_slopes(

@@ -59,7 +59,8 @@ def estimate_glmm(
     auxiliary : sequence of (n, k) array or None
         Columns of each auxiliary predictor of the family; None for a constant.
     nagq : int
-        Nodes of the quadrature per effect; 1 is the Laplace approximation, 0 the joint mode of fixed and random effects.
+        Nodes of the quadrature per effect; 1 is the Laplace approximation, 0 the joint mode of fixed and random
+        effects.
     expected : bool
         Whether the Laplace approximation takes expected rather than observed weights.
     start : (k,) array, optional
@@ -186,10 +187,10 @@ def _with_exact_hessian(objective: Objective, optimum: Optimum, scale: Floats) -
             ends.append(objective.gradient(there))
         H[k] = (ends[0] - ends[1]) * scale[k] / (2.0 * _DIFFERENCE)
     H = 0.5 * (H + H.T)
-    eigenvalues = np.linalg.eigvalsh(H / np.outer(scale, scale))
+    eigenvalues = np.asarray(np.linalg.eigvalsh(H / np.outer(scale, scale)), np.float64)
     if eigenvalues[0] <= 0.0:
         return optimum
-    step = -np.linalg.solve(H, optimum.gradient)
+    step = -np.asarray(np.linalg.solve(H, optimum.gradient), np.float64)
     predicted = float(-0.5 * optimum.gradient @ step)
     return _with_hessian(optimum, H, step, predicted, eigenvalues)
 

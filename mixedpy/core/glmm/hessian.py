@@ -6,10 +6,10 @@ With the total derivatives de_k = e_k + zeta du^/dpsi_k and omega = 2 w - w1 t +
     Y_kl (k a covariance entry) = kappa_k'dU_l + sum_i (2 v1 z_a vv_b - w z_a a_b) de_l
     A_kl (both covariance entries) = 2 sum_i v z_a z_c (M^-1)_(t,b),(t',d)
 
-2 F + log|M| - a'F_u with a held is stationary in u, so that no second derivative of u^ is needed. The trace splits: with
-X = L^-1 dM_11 L^-T, x = L^-1 dM_12, y = x - X K and G = dM_22 - sym((x + y) / 2, K) it is
-<X_k, X_l> + 2 <y_k R, y_l> + tr(R G_k R G_l); the last two, products as dear as a factorization, are the cross-level part.
-Rows of alpha are differences of the exact gradient.
+2 F + log|M| - a'F_u with a held is stationary in u, so that no second derivative of u^ is needed. The trace splits:
+with X = L^-1 dM_11 L^-T, x = L^-1 dM_12, y = x - X K and G = dM_22 - sym((x + y) / 2, K) it is <X_k, X_l> + 2 <y_k R,
+y_l> + tr(R G_k R G_l); the last two, products as dear as a factorization, are the cross-level part. Rows of alpha are
+differences of the exact gradient.
 """
 
 from __future__ import annotations
@@ -66,11 +66,16 @@ def whitened_derivatives(
     X = np.empty((nk + len(extra), m, m, rows.J))
     trace = np.zeros((nk, nk))
     store = rows.store
-    kind = np.float32 if store is not None and store.seconds > _SINGLE_PRECISION else np.float64
+    single = store is not None and store.seconds > _SINGLE_PRECISION
+
+    def rounded(block: Floats) -> Floats:
+        # single precision is plenty for a trace that only the Hessian uses, and twice as fast
+        return block.astype(np.float32) if single else block
+
     if store is not None and cross:
         assert point.precision.K is not None
         assert point.inverse.R is not None
-        K, R = point.precision.K.astype(kind), point.inverse.R.astype(kind)
+        K, R = rounded(point.precision.K), rounded(point.inverse.R)
     ys: list[tuple[Floats, Floats]] = []
     Gs: list[tuple[Floats, Floats]] = []
     for k in range(len(X)):
@@ -84,15 +89,13 @@ def whitened_derivatives(
         else:
             weights = point.v1 * rows.times(zeta, tangents.dU[k]) + extra[k - nk][2]
         A, C, B = rows.products(weights, zeta, moved, cross=store is not None and k < cross)
-        X[k] = (
-            point.precision.inverse_block * A if m == 1 else np.einsum("abj,bcj,dcj->adj", I, A, I, optimize=True)
-        )
+        X[k] = point.precision.inverse_block * A if m == 1 else np.einsum("abj,bcj,dcj->adj", I, A, I, optimize=True)
         if store is not None and k < cross:
             assert C is not None
             assert B is not None
-            x = multiply_levels(rows, I, C).astype(kind)
-            y = x - multiply_levels(rows, X[k].astype(kind), K)
-            G = R @ (B.astype(kind) - store.symmetric(0.5 * (x + y), K))
+            x = rounded(multiply_levels(rows, I, C))
+            y = x - multiply_levels(rows, rounded(X[k]), K)
+            G = R @ (rounded(B) - store.symmetric(0.5 * (x + y), K))
             ys.append((y.ravel(), store.right(y, R).ravel()))
             Gs.append((G.ravel(), np.ascontiguousarray(G.T).ravel()))
     for k in range(len(ys)):
@@ -149,7 +152,7 @@ def hessian(
     H -= flat @ flat.T
     trace = held if cross == 0 and held is not None else whitened.trace
     H -= trace
-    if P == nk:
+    if len(tangents.gradient) == nk:
         return H, trace
     full = np.empty((P, P))
     full[:nk, :nk] = H

@@ -1,8 +1,8 @@
 """nAGQ = 0: fixed effects are part of the conditional mode, and only theta is optimized.
 
-For given theta, (u, beta) minimize F jointly by Newton steps on the bordered system; the deviance 2 F + log|M| there is a
-function of theta alone. Its gradient and Hessian follow from those of the full problem through d beta^/d theta
-= -H1_bb^-1 H1_bt, with H1 the Hessian of min_u 2 F (lme4's fast fit; Bates et al. 2015).
+For given theta, (u, beta) minimize F jointly by Newton steps on the bordered system; the deviance 2 F + log|M| there is
+a function of theta alone. Its gradient and Hessian follow from those of the full problem through d beta^/d theta =
+-H1_bb^-1 H1_bt, with H1 the Hessian of min_u 2 F (lme4's fast fit; Bates et al. 2015).
 """
 
 from __future__ import annotations
@@ -142,8 +142,8 @@ def minimize_profiled(objective: Objective, x: Floats, scale: Floats, *, tol: fl
     Returns
     -------
     Optimum
-        Its Hessian is block diagonal: the profiled one of theta, and the curvature of the joint mode in beta, so that its
-        inverse has lme4's covariance matrix of the fixed effects.
+        Its Hessian is block diagonal: the profiled one of theta, and the curvature of the joint mode in beta, so that
+        its inverse has lme4's covariance matrix of the fixed effects.
     """
     layout = objective.layout
     k = layout.k
@@ -180,7 +180,7 @@ def minimize_profiled(objective: Objective, x: Floats, scale: Floats, *, tol: fl
             break
     full, g = np.zeros((layout.size, layout.size)), np.zeros(layout.size)
     full[:k, :k], full[k:, k:], g[:k] = H, curvature, gradient
-    eigenvalues = np.linalg.eigvalsh(full / np.outer(scale, scale))
+    eigenvalues = np.asarray(np.linalg.eigvalsh(full / np.outer(scale, scale)), np.float64)
     return Optimum(at, g, full, follow @ step, found.predicted, status, iterations, refused, eigenvalues)
 
 

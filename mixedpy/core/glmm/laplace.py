@@ -8,7 +8,8 @@ With h_i = zeta_i'M^-1 zeta_i, c = v1 h, a = M^-1 zeta'c (the adjoint), t = zeta
     du^/dpsi_k     = M^-1 (rho_k - zeta'W e_k)
 
 where e_k is the derivative of eta at fixed u and rho_k that of zeta'r at fixed eta. v are the weights in log|M|: w
-(observed) or their expectations; the adjoint uses the observed ones in either case. With g_u = zeta'r - u at the u in hand,
+(observed) or their expectations; the adjoint uses the observed ones in either case. With g_u = zeta'r - u at the u in
+hand,
 
     D += a'g_u - g_u'M^-1 g_u,      dD/dpsi_k -= 2 (du^/dpsi_k)'g_u
 
@@ -193,7 +194,7 @@ class Block:
         """Gradient of the deviance and derivatives of the modes."""
         rows, L, nk = self.rows, self.L, self.L + self.p
         s = point
-        zeta, xi = s.inner.zeta, s.inner.xi
+        zeta = s.inner.zeta
         res = s.c - 2.0 * s.r - s.w * s.t
         auxiliary = self._auxiliary(point)
         P = nk + len(auxiliary)

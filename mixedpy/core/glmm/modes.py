@@ -111,7 +111,9 @@ def first_modes(inner: Inner) -> Floats:
     eta = family.first_eta(rows.y, rows.weights)
     r, w = family.slopes(rows.y, rows.weights, eta, inner.xi)
     try:
-        u = factorize(rows, np.abs(w), inner.zeta).solve(rows.transposed(inner.zeta, np.abs(w) * (eta - inner.fixed) + r))
+        u = factorize(rows, np.abs(w), inner.zeta).solve(
+            rows.transposed(inner.zeta, np.abs(w) * (eta - inner.fixed) + r)
+        )
     except np.linalg.LinAlgError:
         return zero
     return min((u, zero), key=lambda v: float(inner.penalized(v)[0]))

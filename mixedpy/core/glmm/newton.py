@@ -1,8 +1,8 @@
 """Trust-region Newton on (theta, beta, alpha) jointly, with the exact Hessian, in units of the linear predictor.
 
-The deviance is even in the sign of a column of Lambda, so theta is not bounded. Where the cross-level part of the Hessian
-is dear it is formed for covariance parameters first, held while steps are short, and formed in full once near the optimum;
-that one gives the standard errors.
+The deviance is even in the sign of a column of Lambda, so theta is not bounded. Where the cross-level part of the
+Hessian is dear it is formed for covariance parameters first, held while steps are short, and formed in full once near
+the optimum; that one gives the standard errors.
 """
 
 from __future__ import annotations
@@ -136,5 +136,5 @@ def minimize_jointly(
             break
     if not complete:
         gradient, H, trace = objective.derivatives(at, cross=n_all)
-    eigenvalues = np.linalg.eigvalsh(H / np.outer(scale, scale))
+    eigenvalues: Floats = np.linalg.eigvalsh(H / np.outer(scale, scale)).astype(np.float64)
     return Optimum(at, gradient, H, step, predicted, status, iterations, refused, eigenvalues)

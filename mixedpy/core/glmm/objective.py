@@ -1,4 +1,4 @@
-"""The deviance of a whole problem over (theta, beta, alpha), with derivatives, and starts for the modes of the next point."""
+"""The deviance of a whole problem over (theta, beta, alpha), with derivatives, and starts for the next modes."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class Objective:
 
 
 def _held_effects(block: Block, point: Point, along: Floats, psi: Floats) -> list[Floats]:
-    """u such that b = Lambda u moves along its tangent: effects hardly move with Lambda where levels are informative."""
+    """u such that b = Lambda u moves along its tangent: b hardly moves with Lambda where levels are informative."""
     new = block.Lambdas(psi)
     parts, start = [], 0
     for term, L0, L1 in zip(block.rows.terms, point.Lambdas, new, strict=True):

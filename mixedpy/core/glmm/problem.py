@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,8 +87,10 @@ def assemble(design: Design, family: Family, auxiliary: Sequence[Floats | None],
         codes.append(term.codes if used.all() else (np.cumsum(used) - 1)[term.codes])
     rows = _sorted_rows(codes[0], len(levels[0]))
     columns = [None if c == 0 else design.columns[c].take(rows) for c in range(len(design.columns))]
-    ones = np.ones(design.n)
-    X = np.stack([ones if columns[c] is None else columns[c] for c in design.fixed]) if design.p else np.empty((0, design.n))
+    X = np.empty((design.p, design.n))
+    for k, c in enumerate(design.fixed):
+        column = columns[c]
+        X[k] = 1.0 if column is None else column
     terms = [
         Term(c.take(rows), len(kept), tuple(columns[k] for k in design.terms[i].columns))
         for c, kept, i in zip(codes, levels, order, strict=True)
@@ -97,7 +100,9 @@ def assemble(design: Design, family: Family, auxiliary: Sequence[Floats | None],
     offset = None if design.offset is None else design.offset.take(rows)
     own = [None if a is None else np.ascontiguousarray(a[rows].T) for a in auxiliary]
     constant = float(family.constant(y, weights).sum())
-    layout = make_layout([design.terms[i].template.free for i in order], design.p, sum(1 if a is None else len(a) for a in own))
+    layout = make_layout(
+        [design.terms[i].template.free for i in order], design.p, sum(1 if a is None else len(a) for a in own)
+    )
     whole = Rows(y, weights, X, offset, terms, own, constant)
     parts = _cut(whole) if len(terms) == 1 else [whole]
     blocks = tuple(Block(part, family, layout.entries, expected) for part in parts)
@@ -120,7 +125,7 @@ def _cut(whole: Rows) -> list[Rows]:
     bounds = [0, *[int(c) for c in cuts if c < whole.J], whole.J]
     term = whole.terms[0]
     parts = []
-    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, last in pairwise(bounds):
         low, high = int(ends[first - 1]) if first else 0, int(ends[last - 1])
         rows = slice(low, high)
         parts.append(
@@ -129,7 +134,13 @@ def _cut(whole: Rows) -> list[Rows]:
                 whole.weights if len(whole.weights) == 1 else whole.weights[rows],
                 np.ascontiguousarray(whole.X[:, rows]),
                 None if whole.offset is None else whole.offset[rows],
-                [Term(term.codes[rows] - first, last - first, tuple(None if c is None else c[rows] for c in term.columns))],
+                [
+                    Term(
+                        term.codes[rows] - first,
+                        last - first,
+                        tuple(None if c is None else c[rows] for c in term.columns),
+                    )
+                ],
                 [None if a is None else np.ascontiguousarray(a[:, rows]) for a in whole.auxiliary],
                 0.0,
             )

@@ -3,9 +3,9 @@
     D = log|M| - 2 sum_j log sum_k exp(lw_k - F_j(u_jk)),   u_jk = u^_j + L_j^-T x_k,
     lw_k = log w_k + |x_k|^2 / 2 - (m / 2) log 2 pi,
 
-for nodes x_k and weights w_k of the product rule; one node is the Laplace approximation. L is the Cholesky factor of M in
-scaled effects: for m > 1 the value depends on which square root is used, ever less as nodes are added. Nodes move with the
-parameters: with Phi the lower triangle of L^-1 dM L^-T, its diagonal halved, du_jk = du^_j - L^-T Phi'x_k.
+for nodes x_k and weights w_k of the product rule; one node is the Laplace approximation. L is the Cholesky factor of M
+in scaled effects: for m > 1 the value depends on which square root is used, ever less as nodes are added. Nodes move
+with the parameters: with Phi the lower triangle of L^-1 dM L^-T, its diagonal halved, du_jk = du^_j - L^-T Phi'x_k.
 (Pinheiro & Bates 1995, J. Comput. Graph. Stat. 4, 12; the gradient by differentiating it.)
 """
 

@@ -1,4 +1,5 @@
-"""Rows of a block of levels, sorted by the levels of the main term, and products with the scaled random-effects columns.
+"""Rows of a block of levels, sorted by the levels of the main term, and products with the scaled random-effects
+columns.
 
 The main term is the one with most columns. Sorting makes its sums over levels and its expansions to rows single passes
 (``reduceat`` and ``repeat``); a model with one random term falls apart into independent blocks that fit the cache.
@@ -140,7 +141,7 @@ class Rows:
         term = self.effects[k].term
         if term == 0:
             return np.add.reduceat(x, self.starts)
-        return np.bincount(self.terms[term].codes, x, self.terms[term].J)
+        return np.asarray(np.bincount(self.terms[term].codes, x, self.terms[term].J), np.float64)
 
     def z(self, k: int) -> Floats | None:
         """Unscaled column of effect column k; None for ones."""

@@ -1,7 +1,7 @@
 """Starting values: iteratively reweighted least squares without random effects, then moments of its scores.
 
-With S_t = Z_t'r over all random-effects columns t, E (sum_j S_tj^2 - tr A_t) = sum_t' sigma_t'^2 |Z_t'W Z_t'|_F^2 is solved
-jointly for the variances, none negative. The fixed effects, marginal so far, are then made conditional.
+With S_t = Z_t'r over all random-effects columns t, E (sum_j S_tj^2 - tr A_t) = sum_t' sigma_t'^2 |Z_t'W Z_t'|_F^2 is
+solved jointly for the variances, none negative. The fixed effects, marginal so far, are then made conditional.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _fixed_effects(rows: Rows, family: Family, y: Floats) -> tuple[Floats, Float
         XV = rows.X * v
         gram = XV @ rows.X.T
         gram[np.diag_indices(rows.p)] *= 1.0 + 1e-9
-        proposal = np.linalg.solve(gram, XV @ (eta - offset) + rows.X @ r)
+        proposal = np.asarray(np.linalg.solve(gram, XV @ (eta - offset) + rows.X @ r), np.float64)
         beta, eta = _feasible(rows, family, y, proposal, feasible, offset)
         feasible = beta
     return beta, eta, family.expected(y, m, eta, xi)[0], family.slopes(y, m, eta, xi)[0]

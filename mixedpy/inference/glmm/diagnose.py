@@ -21,8 +21,8 @@ _LINKS = ("logit", "probit", "cloglog", "cauchit", "log")
 def separation(design: Design, schema: Schema, record: GlmmRecord) -> str | None:
     """Describe coefficients without a finite estimate, None where there are none.
 
-    A coefficient that has run far away while its standard error grew beyond all measure stands for a group of rows whose
-    responses are all alike: the likelihood rises as long as it grows (Albert & Anderson 1984, Biometrika 71, 1).
+    A coefficient that has run far away while its standard error grew beyond all measure stands for a group of rows
+    whose responses are all alike: the likelihood rises as long as it grows (Albert & Anderson 1984, Biometrika 71, 1).
     """
     if record.family.link not in _LINKS or not record.family.discrete:
         return None
@@ -42,7 +42,7 @@ def separation(design: Design, schema: Schema, record: GlmmRecord) -> str | None
             f"{', '.join(found)}. The data say nothing of the model; the log-likelihood is that of the limit"
         )
     return (
-        f"the fixed effects separate the responses: for some rows that they set apart all {schema.response} are alike, so "
-        f"that the estimates of {', '.join(found)} are on their way to infinity and their z values mean nothing. Drop or "
-        "merge the predictors or levels, or test them by comparing log-likelihoods, which stand"
+        f"the fixed effects separate the responses: for some rows that they set apart all {schema.response} are alike, "
+        f"so that the estimates of {', '.join(found)} are on their way to infinity and their z values mean nothing. "
+        "Drop or merge the predictors or levels, or test them by comparing log-likelihoods, which stand"
     )

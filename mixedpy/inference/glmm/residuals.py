@@ -28,8 +28,8 @@ def glmm_residuals(
     """Compute residuals, (n,).
 
     ``"response"``: y - mu. ``"pearson"``: divided by the square root of the variance function over the prior weights.
-    ``"scaled"``: by sigma as well. ``"deviance"``: signed square roots of the unit deviances. ``"quantile"``: randomized
-    quantile residuals, standard normal where the model holds.
+    ``"scaled"``: by sigma as well. ``"deviance"``: signed square roots of the unit deviances. ``"quantile"``:
+    randomized quantile residuals, standard normal where the model holds.
     """
     if kind not in get_args(GlmmKind):
         wanted = ", ".join(map(repr, get_args(GlmmKind)))
