@@ -14,6 +14,7 @@
 suppressPackageStartupMessages({library(lme4); library(glmmTMB)})
 here <- dirname(normalizePath(sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE))))
 source(file.path(here, "json.R"))
+options(width = 80)
 unbox <- jsonlite::unbox
 folder <- commandArgs(TRUE)
 quiet <- function(expr) suppressMessages(suppressWarnings(expr))
@@ -127,12 +128,15 @@ run_lme4 <- function(case, d) {
         y <- best@resp$y; w <- weights(best)
         saturated <- if (case$family == "binomial") sum(dbinom(round(w * y), w, y, log = TRUE)) else sum(dpois(y, y, log = TRUE))
     }
+    best@call <- as.call(list(quote(glmer), formula, data = as.name(case$data)))
+    x <- suppressMessages(summary(best))
     u <- as.data.frame(ranef(best, condVar = TRUE))
     u <- u[u$grpvar == u$grpvar[1] & u$term == u$term[1], ]
     list(program = unbox("lme4"), loglik = unbox(as.numeric(logLik(best)) + saturated), fixef = unname(fixef(best)),
          se = unname(sqrt(diag(as.matrix(vcov(best))))), names = names(fixef(best)), random = sds(VarCorr(best)),
          modes = head(u$condval, 10), condsd = head(u$condsd, 10), levels = as.character(head(u$grp, 10)),
          fitted = head(unname(fitted(best)), 10), pearson = head(unname(residuals(best, "pearson")), 10),
+         print = capture.output(print(best)), summary = suppressMessages(capture.output(print(x))),
          deviance_residuals = head(unname(residuals(best, "deviance")), 10))
 }
 deviance_of <- function(m) -2 * as.numeric(logLik(m))
