@@ -143,7 +143,7 @@ def glmer_nb(
     ----------
     formula, data, nagq, ziformula, weights, offset, contrasts, covariances, na_action, start, control, functions
         As for :func:`mixedpy.glmer`.
-    link : {"log", "sqrt", "identity"}
+    link : {"log", "identity"}
         Link function.
 
     Returns

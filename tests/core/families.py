@@ -38,7 +38,7 @@ FAMILIES |= {
     for family in (ZeroInflated(counts), Hurdle(counts))
 }
 
-_CENTRE = {"identity": 3.0, "inverse": 1.0, "1/mu^2": 1.0, "sqrt": 1.6}
+_CENTRE = {"identity": 3.0, "inverse": 1.0, "1/mu^2": 1.0}
 """Middle of the linear predictor where zero is outside or on the edge of the link's domain."""
 
 

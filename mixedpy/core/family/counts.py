@@ -54,7 +54,7 @@ class Poisson(CountFamily):
 
     Parameters
     ----------
-    link : {"log", "identity", "sqrt"}
+    link : {"log", "identity"}
         Link function.
 
     Examples
@@ -66,11 +66,11 @@ class Poisson(CountFamily):
     link: str = "log"
 
     name: ClassVar[str] = "poisson"
-    links: ClassVar[tuple[str, ...]] = ("log", "identity", "sqrt")
+    links: ClassVar[tuple[str, ...]] = ("log", "identity")
 
     @property
     def concave(self) -> bool:
-        """For all three links."""
+        """For both links."""
         return True
 
     @property
@@ -153,14 +153,14 @@ class NegativeBinomial2(CountFamily):
 
     Parameters
     ----------
-    link : {"log", "sqrt", "identity"}
+    link : {"log", "identity"}
         Link function.
     """
 
     link: str = "log"
 
     name: ClassVar[str] = "negative binomial"
-    links: ClassVar[tuple[str, ...]] = ("log", "sqrt", "identity")
+    links: ClassVar[tuple[str, ...]] = ("log", "identity")
     auxiliary: ClassVar[tuple[Auxiliary, ...]] = (Auxiliary("size", "log"),)
 
     @property
@@ -265,14 +265,14 @@ class NegativeBinomial1(CountFamily):
 
     Parameters
     ----------
-    link : {"log", "sqrt", "identity"}
+    link : {"log", "identity"}
         Link function.
     """
 
     link: str = "log"
 
     name: ClassVar[str] = "nbinom1"
-    links: ClassVar[tuple[str, ...]] = ("log", "sqrt", "identity")
+    links: ClassVar[tuple[str, ...]] = ("log", "identity")
     auxiliary: ClassVar[tuple[Auxiliary, ...]] = (Auxiliary("dispersion", "log"),)
 
     def working(self, y: Floats) -> tuple[Family, Floats]:

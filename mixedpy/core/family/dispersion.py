@@ -114,7 +114,7 @@ class Gaussian(DispersionFamily):
     link: str = "identity"
 
     name: ClassVar[str] = "gaussian"
-    links: ClassVar[tuple[str, ...]] = ("identity", "log", "inverse", "sqrt")
+    links: ClassVar[tuple[str, ...]] = ("identity", "log", "inverse")
 
     @property
     def concave(self) -> bool:

@@ -115,11 +115,6 @@ def _inverse_square(eta: Floats) -> tuple[Floats, ...]:
     return mu, -0.5 * mu**3, 0.75 * mu**5, -1.875 * mu**7, 6.5625 * mu**9
 
 
-def _sqrt(eta: Floats) -> tuple[Floats, ...]:
-    zero = np.zeros_like(eta)
-    return np.where(eta > 0, eta * eta, np.nan), 2.0 * eta, np.full_like(eta, 2.0), zero, zero
-
-
 def _made(name: str, link: Callable[[Floats], Floats], derivatives: Callable[[Floats], tuple[Floats, ...]]) -> Link:
     return Link(name, link, lambda eta: derivatives(eta)[0], derivatives)
 
@@ -135,7 +130,6 @@ LINKS: dict[str, Link] = {
         _made("cauchit", lambda mu: np.tan(np.pi * (mu - 0.5)), _cauchit),
         _made("inverse", lambda mu: 1.0 / mu, _inverse),
         _made("1/mu^2", lambda mu: 1.0 / (mu * mu), _inverse_square),
-        _made("sqrt", np.sqrt, _sqrt),
     )
 }
 """The links by name."""
