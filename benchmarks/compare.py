@@ -104,13 +104,16 @@ def _ratio(row: Row) -> str:
 
 def _worst(row: Row) -> str:
     ours = row.measurement(OURS)
-    others = [m.loglik for name, m in row.results.items() if name != OURS and isinstance(m, Measurement)]
+    peers = [m for name, m in row.results.items() if name != OURS and isinstance(m, Measurement)]
+    others = [m.loglik for m in peers if math.isfinite(m.loglik)]
     return f"{ours.loglik - max(others):.1e}" if ours is not None and others else ""
 
 
 def _gain(row: Row, name: str) -> str:
     ours, theirs = row.measurement(OURS), row.measurement(name)
-    return "" if ours is None or theirs is None else f"{ours.loglik - theirs.loglik:.1e}"
+    if ours is None or theirs is None:
+        return ""
+    return f"{ours.loglik - theirs.loglik:.1e}" if math.isfinite(theirs.loglik) else "ML"
 
 
 def _memory(row: Row, name: str) -> str:

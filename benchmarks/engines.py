@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import math
 import re
 import warnings
 from collections.abc import Callable
@@ -24,7 +25,8 @@ class Engine:
     name : str
         Also the name of its distribution.
     call : callable
-        Formula and table -> restricted log-likelihood: the whole call, with the program's own settings.
+        Formula and table -> restricted log-likelihood: the whole call, with the program's own settings. NaN where the
+        program knows maximum likelihood only.
     """
 
     name: str
@@ -62,6 +64,19 @@ def _statsmodels(formula: str, table: pd.DataFrame) -> float:
     return float(model.fit(reml=True).llf)
 
 
+def _gpboost(formula: str, table: pd.DataFrame) -> float:
+    """Fit random intercepts by maximum likelihood, the one criterion it has: no log-likelihood to set beside REML's."""
+    fixed, *bars = re.split(r" \+ \(1 \| (\w+)\)", formula)
+    groups = [name for name in bars if name]
+    if not groups or "|" in fixed:
+        raise ValueError(f"gpboost is given models with random intercepts only; {formula!r} is not of that kind")
+    response, _, terms = fixed.partition(" ~ ")
+    X = importlib.import_module("formulaic").model_matrix(terms, table).to_numpy(float)
+    model = importlib.import_module("gpboost").GPModel(group_data=table[groups].to_numpy(), likelihood="gaussian")
+    model.fit(y=table[response].to_numpy(float), X=X)
+    return math.nan
+
+
 def _loglik(fit: Any) -> float:
     value = fit.loglik if hasattr(fit, "loglik") else fit.logLik()
     return float(getattr(value, "value", value))
@@ -72,6 +87,7 @@ PYTHON_ENGINES = (
     Engine("glmm", _glmm),
     Engine("mixedlm", _mixedlm),
     Engine("statsmodels", _statsmodels),
+    Engine("gpboost", _gpboost),
 )
 """The engines that run in Python; lme4 is timed by ``lme4.R``."""
 

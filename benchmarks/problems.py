@@ -17,6 +17,7 @@ __all__ = ["PROBLEMS", "Problem", "problem"]
 Codes = npt.NDArray[np.int64]
 
 ALL = ("glmm", "mixedlm", "lme4")
+INTERCEPTS = (*ALL, "gpboost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,35 +124,45 @@ PROBLEMS = (
         "Penicillin, 144 rows, 24 x 6",
         "diameter ~ 1 + (1 | plate) + (1 | sample)",
         partial(datasets.load, "Penicillin"),
+        INTERCEPTS,
     ),
     Problem(
         "pastes",
         "Pastes, 60 rows, 30 in 10",
         "strength ~ 1 + (1 | batch) + (1 | sample)",
         partial(datasets.load, "Pastes"),
+        INTERCEPTS,
     ),
     Problem(
         "insteval2",
         "InstEval, 73,421 rows, 2972 x 1128, p = 28",
         "y ~ service * dept + (1 | s) + (1 | d)",
         partial(datasets.load, "InstEval"),
+        INTERCEPTS,
     ),
     Problem(
         "insteval3",
         "InstEval, 73,421 rows, 2972 x 1128 x 14",
         "y ~ service + (1 | s) + (1 | d) + (1 | dept)",
         partial(datasets.load, "InstEval"),
+        INTERCEPTS,
     ),
     Problem("slope", "slope, 1,000,000 rows, 50,000 groups", "y ~ x + (x | g)", slope),
-    Problem("nested", "nested, 200,000 rows, 10,000 in 500", "y ~ x + (1 | s) + (1 | c)", nested),
-    Problem("sparse", "nearly nested, 12,000 rows, 3 factors", "y ~ x + (1 | p) + (1 | t) + (1 | u)", nearly_nested),
+    Problem("nested", "nested, 200,000 rows, 10,000 in 500", "y ~ x + (1 | s) + (1 | c)", nested, INTERCEPTS),
+    Problem(
+        "sparse",
+        "nearly nested, 12,000 rows, 3 factors",
+        "y ~ x + (1 | p) + (1 | t) + (1 | u)",
+        nearly_nested,
+        INTERCEPTS,
+    ),
     Problem(
         "maximal",
         "maximal, 30,000 rows, 150 x 100, 20 parameters",
         "y ~ A + B + C + (A + B + C | s) + (A + B + C | i)",
         maximal,
     ),
-    Problem("crossed", "crossed, 500,000 rows, 20,000 x 1500", "y ~ x + (1 | u) + (1 | i)", crossed),
+    Problem("crossed", "crossed, 500,000 rows, 20,000 x 1500", "y ~ x + (1 | u) + (1 | i)", crossed, INTERCEPTS),
 )
 """All problems, small ones first."""
 

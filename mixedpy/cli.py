@@ -13,6 +13,8 @@ import pandas as pd
 
 from mixedpy import datasets
 from mixedpy.errors import DataError, FormulaError, MixedpyError, MixedpyWarning
+from mixedpy.models.glmer import glmer
+from mixedpy.models.glmm import GlmmFit
 from mixedpy.models.lmer import lmer
 from mixedpy.models.lmm import LmmFit
 
@@ -49,12 +51,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mixedpy", description="Linear mixed models with lme4's print-outs.")
+    parser = argparse.ArgumentParser(prog="mixedpy", description="Mixed models with lme4's print-outs.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    fit = commands.add_parser("fit", help="fit a linear mixed model and print its summary")
+    fit = commands.add_parser("fit", help="fit a mixed model and print its summary")
     fit.add_argument("formula", metavar="FORMULA", help='as in lme4: "y ~ x + (x | g)"')
     fit.add_argument("data", metavar="DATA", type=Path, help="table: .csv or .tsv, also .gz")
+    fit.add_argument("--family", metavar="F", help='of a generalized model: "binomial", "poisson", "gamma(log)", ...')
+    fit.add_argument("--nagq", metavar="K", type=int, default=1, help="quadrature nodes of a generalized model")
     fit.add_argument("--ml", action="store_true", help="maximum likelihood rather than REML")
     fit.add_argument("--weights", metavar="COL", help="column of prior weights")
     fit.add_argument("--offset", metavar="COL", help="column with a known part of the linear predictor")
@@ -69,7 +73,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _fit(args: argparse.Namespace) -> int:
     table = _read(args.data)
-    fit = lmer(args.formula, table, reml=not args.ml, weights=args.weights, offset=args.offset)
+    fit: LmmFit | GlmmFit
+    if args.family is None:
+        fit = lmer(args.formula, table, reml=not args.ml, weights=args.weights, offset=args.offset)
+    else:
+        fit = _generalized(args, table)
     text = _render(fit, args.format)
     if args.out is None:
         print(text, flush=True)
@@ -78,12 +86,23 @@ def _fit(args: argparse.Namespace) -> int:
     return 0 if fit.converged else _FAILED
 
 
+def _generalized(args: argparse.Namespace, table: pd.DataFrame) -> GlmmFit:
+    try:
+        return glmer(
+            args.formula, table, family=args.family, nagq=args.nagq, weights=args.weights, offset=args.offset
+        )
+    except MixedpyError:
+        raise
+    except ValueError as error:  # an unknown family, link or number of nodes
+        raise DataError(str(error)) from error
+
+
 def _datasets(args: argparse.Namespace) -> int:
     print("\n".join(datasets.names()), flush=True)
     return 0
 
 
-def _render(fit: LmmFit, form: str) -> str:
+def _render(fit: LmmFit | GlmmFit, form: str) -> str:
     summary = fit.summary(ddf=None)
     return summary._repr_html_() if form == "html" else str(summary).rstrip("\n")
 

@@ -3,7 +3,7 @@
 Quadratic forms Q_u = sum_j (w_j E_j)^2 of the level sums E = Z_u'(y - X b_ols), with
 w_j = 1 / (1 + 0.1 A_j), A = Z_u'Z_u, and the residual sum of squares are set equal to their exact expectations under
 V = I + sum_v tau_v Z_vZ_v', the projection off X included: E Q_u / sigma^2 = sum_j w_j^2 |(Z_u'P_X V P_X Z_u)_jj|.
-All from cross-products, no factorization (Rao 1971, J. Multivar. Anal. 1, 445-456, with weights that stand for a prior
+All from cross-products, no factorization (Rao 1971, J. Multivar. Anal. 1, 257-275, with weights that stand for a prior
 ratio of 0.1).
 """
 

@@ -131,7 +131,7 @@ def minimize(objective: Objective, start: Floats, *, n: int, tol: float = 1e-8, 
         return Minimum(theta, float("nan"), Status.NOT_FINITE, 0, np.nan, np.nan, np.nan)
     gradient, hessian = objective.derivatives()
     correction = np.zeros_like(hessian)
-    radius = max(1.0, 0.5 * float(np.linalg.norm(theta)))
+    radius = 1.0
     before: float | None = None  # what the last full Newton step promised
     left = np.inf
     rounding = _ROUNDING * n
@@ -139,11 +139,12 @@ def minimize(objective: Objective, start: Floats, *, n: int, tol: float = 1e-8, 
     iterations = 0
     while iterations < max_iterations:
         iterations += 1
-        trial = trust_region_step(gradient, hessian + correction, radius)
+        scale = np.maximum(1.0, np.abs(theta))  # steps are measured against parameters that are large
+        trial = trust_region_step(gradient * scale, (hessian + correction) * scale * scale[:, None], radius)
         if trial.predicted < tol:
             left, status = trial.predicted, Status.CONVERGED
             break
-        there = theta + trial.step
+        there = theta + scale * trial.step
         try:
             value_there = objective.value(there)
         except np.linalg.LinAlgError:
@@ -180,7 +181,8 @@ def minimize(objective: Objective, start: Floats, *, n: int, tol: float = 1e-8, 
         gradient, hessian = objective.derivatives()
         if slow or correction.any():
             average = 0.5 * (hessian + old_hessian)
-            correction = _corrected(correction, hessian, trial.step, gradient - old_gradient - average @ trial.step)
+            step = scale * trial.step
+            correction = _corrected(correction, hessian, step, gradient - old_gradient - average @ step)
     return Minimum(
         theta,
         value,

@@ -197,11 +197,13 @@ class GlmmFit:
         """The optimizer's account of itself, as a dictionary."""
         return {**asdict(self.convergence), "status": self.convergence.status.name, "converged": self.converged}
 
-    def summary(self, correlation: bool | None = None) -> Summary:
+    def summary(self, ddf: None = None, correlation: bool | None = None) -> Summary:
         """Summarize the fit as R's ``summary(m)``, with z values.
 
         Parameters
         ----------
+        ddf : None
+            A generalized fit has no degrees of freedom: its statistics are compared with the normal distribution.
         correlation : bool, optional
             Whether the print-out shows the correlations of the fixed effects; None shows them for up to 12.
 
@@ -210,6 +212,8 @@ class GlmmFit:
         Summary
             Prints as in R; ``.tables`` holds the tables.
         """
+        if ddf is not None:
+            raise ValueError(f"summary(ddf={ddf!r}): a generalized fit has z values without degrees of freedom; leave it out")
         return summarize_glmm(self, show_correlation=correlation)
 
     def ranef(self, condvar: bool = False) -> dict[str, pd.DataFrame]:
