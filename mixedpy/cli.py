@@ -88,9 +88,7 @@ def _fit(args: argparse.Namespace) -> int:
 
 def _generalized(args: argparse.Namespace, table: pd.DataFrame) -> GlmmFit:
     try:
-        return glmer(
-            args.formula, table, family=args.family, nagq=args.nagq, weights=args.weights, offset=args.offset
-        )
+        return glmer(args.formula, table, family=args.family, nagq=args.nagq, weights=args.weights, offset=args.offset)
     except MixedpyError:
         raise
     except ValueError as error:  # an unknown family, link or number of nodes

@@ -213,7 +213,7 @@ class GlmmFit:
             Prints as in R; ``.tables`` holds the tables.
         """
         if ddf is not None:
-            raise ValueError(f"summary(ddf={ddf!r}): a generalized fit has z values without degrees of freedom; leave it out")
+            raise ValueError(f"summary(ddf={ddf!r}): a generalized fit has no degrees of freedom; leave it out")
         return summarize_glmm(self, show_correlation=correlation)
 
     def ranef(self, condvar: bool = False) -> dict[str, pd.DataFrame]:

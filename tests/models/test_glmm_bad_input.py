@@ -55,7 +55,7 @@ def test_response_outside_the_support(data: pd.DataFrame, column: str, value: fl
 def test_proportions_need_whole_successes(data: pd.DataFrame) -> None:
     data["p"] = 1.0 / data["m"]
     data.loc[7, "p"] = 0.123
-    with pytest.raises(mp.DataError, match="whole number of successes.*first in row 7"):
+    with pytest.raises(mp.DataError, match=r"whole number of successes.*first in row 7"):
         mp.glmer("p ~ x + (1 | g)", data, weights="m")
     with pytest.raises(mp.DataError, match="weights that are whole numbers of trials"):
         mp.glmer("yes ~ x + (1 | g)", data, weights=np.linspace(1.1, 2.2, N))
@@ -64,7 +64,7 @@ def test_proportions_need_whole_successes(data: pd.DataFrame) -> None:
 def test_negative_counts_in_two_columns(data: pd.DataFrame) -> None:
     data["failures"] = 3.0
     data.loc[5, "failures"] = -1.0
-    with pytest.raises(mp.DataError, match="`failures` of the response is negative.*first in row 5"):
+    with pytest.raises(mp.DataError, match=r"`failures` of the response is negative.*first in row 5"):
         mp.glmer("cbind(count, failures) ~ x + (1 | g)", data)
     with pytest.raises(mp.FormulaError, match="cbind"):
         mp.glmer("cbind(count, failures) ~ x + (1 | g)", data, family="poisson")
@@ -116,7 +116,7 @@ def test_separation_is_told_in_words(data: pd.DataFrame) -> None:
     rng = np.random.default_rng(3)
     data["group"] = np.where(np.arange(N) < 12, "b", "a")
     data["apart"] = np.where(data["group"] == "b", 1.0, rng.integers(0, 2, N))
-    with pytest.warns(mp.SeparationWarning, match="separate the responses.*groupb"):
+    with pytest.warns(mp.SeparationWarning, match=r"separate the responses.*groupb"):
         mp.glmer("apart ~ group + (1 | h)", data)
 
 

@@ -127,7 +127,7 @@ run_lme4 <- function(case, d) {
         y <- best@resp$y; w <- weights(best)
         saturated <- if (case$family == "binomial") sum(dbinom(round(w * y), w, y, log = TRUE)) else sum(dpois(y, y, log = TRUE))
     }
-    best@call <- as.call(list(quote(glmer), formula, data = as.name(case$data)))
+    best@call <- as.call(list(quote(glmer), formula = str2lang(case$formula), data = as.name(case$data)))
     x <- suppressMessages(summary(best))
     u <- as.data.frame(ranef(best, condVar = TRUE))
     u <- u[u$grpvar == u$grpvar[1] & u$term == u$term[1], ]

@@ -13,8 +13,8 @@ hand,
 
     D += a'g_u - g_u'M^-1 g_u,      dD/dpsi_k -= 2 (du^/dpsi_k)'g_u
 
-leave D with the second-order error of log|M| alone, and take the likelihood's share, by far the larger, out of the error
-of the gradient. Without them the fit stops short, since the likelihood's gradient in beta sees X'W zeta (u - u^).
+leave D with the second-order error of log|M| alone, and take the likelihood's share, by far the larger, out of the
+error of the gradient. Without them the fit stops short, since the likelihood's gradient in beta sees X'W zeta (u - u^).
 """
 
 from __future__ import annotations
