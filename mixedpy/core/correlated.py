@@ -58,7 +58,6 @@ class Correlated(ABC):
     hom: bool = False
     angular: bool = False
     name: ClassVar[str]
-    linear_closed: ClassVar[bool] = False
 
     @property
     def size(self) -> int:
@@ -70,9 +69,14 @@ class Correlated(ABC):
         return 1 if self.hom else self.m
 
     @property
+    def linear_closed(self) -> bool:
+        """Whether every change of the columns keeps the form: two effects may have any covariance matrix."""
+        return self.m == 1 or (self.m == 2 and not self.hom)
+
+    @property
     def scale_closed(self) -> bool:
         """Whether each column may be scaled on its own."""
-        return not self.hom
+        return self.m == 1 or not self.hom
 
     @property
     def free(self) -> Correlated:

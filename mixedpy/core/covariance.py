@@ -194,7 +194,7 @@ class Diagonal:
     @property
     def scale_closed(self) -> bool:
         """Whether each column may be scaled on its own."""
-        return not self.hom
+        return self.m == 1 or not self.hom
 
     @property
     def free(self) -> Diagonal:

@@ -9,9 +9,11 @@ import numpy as np
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.conditioning import Conditioned, condition
 from mixedpy.core.control import Control
+from mixedpy.core.correlated import Correlated
 from mixedpy.core.covariance import Unstructured
 from mixedpy.core.crossproducts import CrossProducts, cross_products
 from mixedpy.core.deviance import Deviance
+from mixedpy.core.differenced import Differenced
 from mixedpy.core.factor.choose import choose_factor
 from mixedpy.core.factor.protocol import Factor
 from mixedpy.core.moments import moment_start
@@ -114,11 +116,16 @@ def _from_moments(engine: Engine) -> Floats:
 
 
 def _minimize(engine: Engine, objective: Deviance, start: Floats, control: Control) -> tuple[Minimum, Engine, Deviance]:
-    """Minimize; a search that has not ended after some steps goes on with the effects in reverse order."""
+    """Minimize; a search that has not ended after some steps goes on in another way.
+
+    Unstructured terms then have their effects in reverse order, and with a correlated template the Hessian comes from
+    differences of gradients.
+    """
     templates = engine.parameters.templates
     n = engine.cross_products.n
     turnable = any(isinstance(t, Unstructured) and t.m > 1 for t in templates)
-    limit = min(_PATIENCE, control.max_iterations) if turnable else control.max_iterations
+    bent = any(isinstance(t, Correlated) and t.m > 1 for t in templates)
+    limit = min(_PATIENCE, control.max_iterations) if turnable or bent else control.max_iterations
     minimum = minimize(objective, start, n=n, tol=control.tol, max_iterations=limit)
     if minimum.status in (Status.CONVERGED, Status.NOT_FINITE) or limit == control.max_iterations:
         return minimum, engine, objective
@@ -126,7 +133,8 @@ def _minimize(engine: Engine, objective: Deviance, start: Floats, control: Contr
     theta = turned.join(engine.parameters.Lambdas(minimum.theta))
     engine = Engine(engine.conditioned, engine.cross_products, engine.factor, turned)
     objective = objective.reparametrized(turned)
-    second = minimize(objective, theta, n=n, tol=control.tol, max_iterations=control.max_iterations - limit)
+    search = Differenced(objective) if bent else objective
+    second = minimize(search, theta, n=n, tol=control.tol, max_iterations=control.max_iterations - limit)
     total = minimum.iterations + second.iterations
     return replace(second, iterations=total), engine, objective
 

@@ -271,4 +271,6 @@ def fit_basis(function: str, x: Floats, options: Mapping[str, Option]) -> BasisS
     """
     if len(x) == 0:
         raise BasisError("there are no values")
+    if not np.isfinite(x).all():
+        raise BasisError(f"{np.isinf(x).sum()} of the values are infinite; correct them or mark them as missing")
     return BASES[function](x, options)

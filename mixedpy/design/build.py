@@ -14,13 +14,22 @@ from mixedpy.core.rank import independent_columns
 from mixedpy.design.columns import Basis, Column, Factor, Floats, Numeric, as_numbers
 from mixedpy.design.encode import ColumnPool, encode
 from mixedpy.design.evaluate import CONSTANTS, Evaluator, UserFunction
-from mixedpy.design.frame import Frame, NaAction, Table, check_finite, open_table, read_frame, suggestion
+from mixedpy.design.frame import (
+    Frame,
+    NaAction,
+    Table,
+    check_finite,
+    check_levels_known,
+    open_table,
+    read_frame,
+    suggestion,
+)
 from mixedpy.design.random import build_random
 from mixedpy.design.schema import Schema
 from mixedpy.errors import DataError, FormulaError, RankDeficiencyWarning
 from mixedpy.formula import Formula, Terms, deparse, one_sided, parse
 from mixedpy.formula.expressions import column_names
-from mixedpy.formula.syntax import Call, Node
+from mixedpy.formula.syntax import Node
 
 __all__ = ["Built", "build"]
 
@@ -122,6 +131,9 @@ def build(
     """
     functions = dict(functions or {})
     formula = parse(formula, functions) if isinstance(formula, str) else formula
+    if formula.counts is not None and not counts:
+        message = "cbind(successes, failures) is the response of a binomial model (glmer), not of a linear one"
+        raise FormulaError(message, formula.source, formula.response.start, formula.response.stop)
     table = open_table(data)
     terms = _fixed_terms(formula, table)
     zero_terms = None if zeros is None else one_sided(zeros, functions)
@@ -135,7 +147,7 @@ def build(
     if formula.counts is None:
         y = _response(formula, frame, evaluator, binary=counts)
     else:
-        y, trials = _counts(formula, frame, evaluator, allowed=counts)
+        y, trials = _counts(formula, frame, evaluator)
         given_weights = trials if given_weights is None else _copied(trials * given_weights)
     parts = (terms, *(bar.effects for bar in formula.bars), *((zero_terms,) if zero_terms else ()))
     values = _values(parts, frame, evaluator)
@@ -145,7 +157,7 @@ def build(
     fixed = pool.positions(encoding, values)
     kept = independent_columns([pool.arrays[k] for k in fixed]).tolist()
     dropped = tuple(encoding.names[k] for k in sorted(set(range(len(fixed))) - set(kept)))
-    random = build_random(formula.bars, evaluator, values, pool, frame.n, covariances, residual=residual)
+    random = build_random(formula.bars, evaluator, values, pool, frame, covariances, residual=residual)
     if len(kept) >= frame.n:
         raise DataError(f"{frame.n} rows cannot determine {len(kept)} fixed effects; use fewer terms or more data")
     if dropped:
@@ -239,14 +251,10 @@ def _response(formula: Formula, frame: Frame, evaluator: Evaluator, *, binary: b
     return _copied(values)
 
 
-def _counts(formula: Formula, frame: Frame, evaluator: Evaluator, *, allowed: bool) -> tuple[Floats, Floats]:
+def _counts(formula: Formula, frame: Frame, evaluator: Evaluator) -> tuple[Floats, Floats]:
     """The share of successes and the number of trials of ``cbind(successes, failures)``."""
     response, parts = formula.response, formula.counts
-    assert isinstance(response, Call)
     assert parts is not None
-    if not allowed:
-        message = "cbind(successes, failures) is the response of a binomial model (glmer), not of a linear one"
-        raise FormulaError(message, formula.source, response.start, response.stop)
     found: list[Floats] = []
     for node in parts:
         name = deparse(node)
@@ -287,6 +295,8 @@ def _values(parts: Iterable[Terms], frame: Frame, evaluator: Evaluator) -> dict[
                 check_finite(name, column.values, frame)
             elif isinstance(column, Basis):
                 check_finite(name, column.values.sum(axis=1), frame)
+            elif isinstance(column, Factor):
+                check_levels_known(name, column, frame)
     return values
 
 

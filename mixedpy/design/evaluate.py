@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mixedpy.design.bases import BASES, BasisError, BasisState, Option, fit_basis
 from mixedpy.design.columns import (
@@ -22,6 +21,7 @@ from mixedpy.design.columns import (
     n_rows,
     used_levels,
 )
+from mixedpy.design.operators import Value, apply_binary, as_number, as_truth, column_of_numbers
 from mixedpy.design.reader import read_column
 from mixedpy.errors import DataError, FormulaError
 from mixedpy.formula import deparse
@@ -34,8 +34,6 @@ CONSTANTS = {"pi": np.pi}
 """Names that stand for a number where the table has no such column."""
 
 UserFunction: TypeAlias = Callable[..., Any]
-
-_Value: TypeAlias = float | str | bool | NDArray[Any] | Factor | Basis
 
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "log": np.log,
@@ -50,27 +48,6 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "cos": np.cos,
     "tan": np.tan,
 }
-
-_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
-    "+": np.add,
-    "-": np.subtract,
-    "*": np.multiply,
-    "/": np.divide,
-    "^": np.power,
-    "%%": np.mod,
-    "%/%": np.floor_divide,
-}
-
-_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    "==": np.equal,
-    "!=": np.not_equal,
-    "<": np.less,
-    ">": np.greater,
-    "<=": np.less_equal,
-    ">=": np.greater_equal,
-}
-
-_LOGIC: dict[str, Callable[[Any, Any], Any]] = {"&": np.logical_and, "|": np.logical_or}
 
 
 class Evaluator:
@@ -137,7 +114,7 @@ class Evaluator:
     def _error(self, message: str, node: Node) -> FormulaError:
         return FormulaError(message, self.source or None, node.start, node.stop)
 
-    def _value(self, node: Node) -> _Value:
+    def _value(self, node: Node) -> Value:
         match node:
             case Number():
                 return np.float64(node.value)
@@ -153,8 +130,8 @@ class Evaluator:
             case Unary():
                 operand = self._value(node.operand)
                 if node.operator == "!":
-                    return np.logical_not(_truth(node.operand, operand))
-                number = _number(node.operand, operand)
+                    return np.logical_not(as_truth(node.operand, operand))
+                number = as_number(node.operand, operand)
                 return np.negative(number) if node.operator == "-" else number
             case Call():
                 return self._call(node)
@@ -162,27 +139,27 @@ class Evaluator:
                 first, chain = left_spine(node)
                 value, seen = self._value(first), first
                 for operation in chain:
-                    value = _binary(operation, seen, value, self._value(operation.right))
+                    value = apply_binary(operation, seen, value, self._value(operation.right))
                     seen = operation
                 return value
 
-    def _call(self, node: Call) -> _Value:
+    def _call(self, node: Call) -> Value:
         if node.function in self.functions:
             return self._user(node)
         given = arguments(node)
         if node.function in BASES:
             return self._basis(node, given)
         if node.function in _FUNCTIONS:
-            value: _Value = _FUNCTIONS[node.function](_number(given["x"], self._value(given["x"])))
+            value: Value = _FUNCTIONS[node.function](as_number(given["x"], self._value(given["x"])))
             if "base" in given:
-                base = _number(given["base"], self._value(given["base"]))
+                base = as_number(given["base"], self._value(given["base"]))
                 value = np.divide(value, np.log(base))  # type: ignore[arg-type]
             return value
         if node.function == "I":
             return self._value(given["x"])
         return self._factor(node, given)
 
-    def _factor(self, node: Call, given: Mapping[str, Node]) -> _Value:
+    def _factor(self, node: Call, given: Mapping[str, Node]) -> Value:
         """The functions that make factors."""
         data = [a for name, a in given.items() if name in ("x", "f", "object") or name.startswith("f")]
         factors = [as_factor(_column(a, self._value(a))) for a in data]
@@ -240,7 +217,7 @@ class Evaluator:
 
     def _basis(self, node: Call, given: Mapping[str, Node]) -> Basis:
         text = deparse(node)
-        values = np.atleast_1d(np.asarray(_number(given["x"], self._value(given["x"])), dtype=np.float64))
+        values = column_of_numbers(given["x"], self._value(given["x"]))
         if self.learning and text not in self.states:
             options = {name: self._constant(option) for name, option in given.items() if name != "x"}
             seen = values if self.whole is None else self._over_all_rows(given["x"])
@@ -260,9 +237,9 @@ class Evaluator:
     def _over_all_rows(self, node: Node) -> Floats:
         assert self.whole is not None
         every = Evaluator(self.whole, source=self.source, functions=self.functions)
-        return np.atleast_1d(np.asarray(_number(node, every._value(node)), dtype=np.float64))
+        return column_of_numbers(node, every._value(node))
 
-    def _user(self, node: Call) -> _Value:
+    def _user(self, node: Call) -> Value:
         """Call a function of the user with numbers, and factors as arrays of labels."""
         positional = [_plain(self._value(a)) for k, a in zip(node.keywords, node.arguments, strict=True) if k is None]
         named = {k: _plain(self._value(a)) for k, a in zip(node.keywords, node.arguments, strict=True) if k is not None}
@@ -340,7 +317,7 @@ def _endings(labels: Sequence[str]) -> tuple[str, ...]:
     return ("",) if len(labels) == 1 else tuple(labels)
 
 
-def _plain(value: _Value) -> Any:
+def _plain(value: Value) -> Any:
     match value:
         case Factor():
             if value.logical:
@@ -354,7 +331,7 @@ def _plain(value: _Value) -> Any:
             return value
 
 
-def _column(node: Node, value: _Value) -> Column:
+def _column(node: Node, value: Value) -> Column:
     if isinstance(value, Factor | Basis):
         return value
     if not isinstance(value, np.ndarray):
@@ -362,56 +339,3 @@ def _column(node: Node, value: _Value) -> Column:
     if value.dtype == np.bool_:
         return Factor(value.astype(np.intp), ("FALSE", "TRUE"), logical=True)
     return Numeric(value)
-
-
-def _binary(node: Binary, left_node: Node, left: _Value, right: _Value) -> _Value:
-    if node.operator in _ARITHMETIC:
-        result: _Value = _ARITHMETIC[node.operator](_number(left_node, left), _number(node.right, right))
-        return result
-    if node.operator in _LOGIC:
-        both: _Value = _LOGIC[node.operator](_truth(left_node, left), _truth(node.right, right))
-        return both
-    compare = _COMPARISONS[node.operator]
-    if isinstance(left, str) and isinstance(right, Factor):
-        mirrored = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(node.operator, node.operator)
-        return _compare_levels(_COMPARISONS[mirrored], node, right, left)
-    if isinstance(left, Factor) and isinstance(right, str):
-        return _compare_levels(compare, node, left, right)
-    outcome: _Value = compare(_number(left_node, left), _number(node.right, right))
-    return outcome
-
-
-def _compare_levels(compare: Callable[[Any, Any], Any], node: Binary, factor: Factor, level: str) -> NDArray[Any]:
-    if level not in factor.levels and (factor.ordered or node.operator not in ("==", "!=")):
-        raise DataError(f"`{deparse(node)}` compares with {level!r}, which is not a level of the factor")
-    if node.operator not in ("==", "!=") and not factor.ordered:
-        raise DataError(f"`{deparse(node)}` orders the levels of a factor that is not ordered; compare with == or !=")
-    position = factor.levels.index(level) if level in factor.levels else len(factor.levels)
-    outcome: NDArray[Any] = compare(factor.codes, position)
-    return outcome
-
-
-def _truth(node: Node, value: _Value) -> NDArray[np.bool_] | np.bool_:
-    """Operand of a logical operator; a number is true unless zero."""
-    return np.not_equal(_number(node, value), 0.0)
-
-
-def _number(node: Node, value: _Value) -> float | Floats | NDArray[Any]:
-    """Check that an operand can be computed with; a boolean counts as 0 and 1."""
-    if isinstance(value, Factor):
-        if value.logical:
-            return value.codes.astype(np.float64)
-        raise DataError(
-            f"`{deparse(node)}` is not numeric, but the formula computes with it; convert the column to numbers"
-        )
-    if isinstance(value, Basis):
-        if value.values.shape[1] > 1:
-            raise DataError(
-                f"`{deparse(node)}` has {value.values.shape[1]} columns; the formula computes with one only"
-            )
-        return np.ascontiguousarray(value.values[:, 0])
-    if isinstance(value, str):
-        raise DataError(f"{deparse(node)} is a text, but the formula computes with it")
-    if isinstance(value, np.ndarray) and value.dtype == np.bool_:
-        return value.astype(np.float64)
-    return value

@@ -52,7 +52,7 @@ def _polars(name: str, series: Any) -> Column:
     pl = sys.modules["polars"]
     dtype = series.dtype
     if dtype == pl.Enum:
-        return _factor(series.to_physical().to_numpy(), series.cat.get_categories().to_list())
+        return _factor(series.to_physical().to_numpy(), dtype.categories.to_list())
     if dtype in (pl.String, pl.Categorical):
         texts = series.cast(pl.String)
         levels = texts.unique().drop_nulls().sort()

@@ -16,7 +16,7 @@ from mixedpy.design.foreign import is_foreign
 from mixedpy.design.reader import read_column
 from mixedpy.errors import DataError
 
-__all__ = ["Frame", "NaAction", "Table", "check_finite", "open_table", "read_frame", "suggestion"]
+__all__ = ["Frame", "NaAction", "Table", "check_finite", "check_levels_known", "open_table", "read_frame", "suggestion"]
 
 NaAction = Literal["drop", "raise", "exclude"]
 
@@ -223,12 +223,15 @@ def _complete_rows(
     for name, count in missing.items():
         if count == n_total:
             raise DataError(f"column `{name}` is missing in all {n_total} rows; give it values or leave it out")
-    counted = ", ".join(f"`{name}` in {count}" for name, count in missing.items())
+    first = {name: int(mask.argmax()) for name, mask in masks.items()}
+    counted = ", ".join(
+        f"`{name}` in {count} of {n_total} rows, first in row {first[name]}" for name, count in missing.items()
+    )
     if na_action == "raise":
-        raise DataError(f"values are missing: {counted} of {n_total} rows; fill them, or use na_action='drop'")
+        raise DataError(f"values are missing: {counted} (counting from 0); fill them, or use na_action='drop'")
     rows = np.flatnonzero(~np.logical_or.reduce(list(masks.values())))
     if len(rows) == 0:
-        raise DataError(f"no row is complete; values are missing: {counted} of {n_total} rows")
+        raise DataError(f"no row is complete; values are missing: {counted} (counting from 0)")
     return rows, missing
 
 
@@ -260,4 +263,30 @@ def check_finite(name: str, values: Floats, frame: Frame) -> None:
     raise DataError(
         f"`{name}` is {kind} in {len(bad)} of {frame.n_total} rows, first in row {frame.row(int(bad[0]))} "
         "(counting from 0); correct the values or mark them as missing"
+    )
+
+
+def check_levels_known(name: str, factor: Factor, frame: Frame) -> None:
+    """Refuse a factor that an expression could not compute in every row.
+
+    Parameters
+    ----------
+    name : str
+        The expression.
+    factor : Factor
+        Its levels in the frame's rows.
+    frame : Frame
+        Where the rows come from.
+
+    Raises
+    ------
+    DataError
+        Naming the expression, how many rows and the first of them.
+    """
+    mask = factor.missing()
+    if mask is None:
+        return
+    raise DataError(
+        f"`{name}` has no level in {int(mask.sum())} of {frame.n_total} rows, first in row "
+        f"{frame.row(int(mask.argmax()))} (counting from 0); correct the values or mark them as missing"
     )

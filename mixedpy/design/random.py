@@ -12,7 +12,7 @@ from mixedpy.core.covariance import Diagonal, Template, Unstructured
 from mixedpy.design.columns import Column, Factor, as_factor, crossed
 from mixedpy.design.encode import ColumnPool, Encoding, encode
 from mixedpy.design.evaluate import Evaluator
-from mixedpy.design.frame import suggestion
+from mixedpy.design.frame import Frame, check_levels_known, suggestion
 from mixedpy.errors import DataError
 from mixedpy.formula import Bar, deparse
 from mixedpy.formula.syntax import Node
@@ -129,7 +129,7 @@ def build_random(
     evaluator: Evaluator,
     values: Mapping[str, Column],
     pool: ColumnPool,
-    n: int,
+    frame: Frame,
     covariances: Mapping[str, str] | None = None,
     *,
     residual: bool = True,
@@ -146,8 +146,8 @@ def build_random(
         Values of the effects' variables. As in lme4, contrasts given for X do not apply to them.
     pool : ColumnPool
         Where the effects' columns are placed.
-    n : int
-        Number of rows.
+    frame : Frame
+        The rows.
     covariances : mapping of str to str, optional
         Key of ``STRUCTURES`` by grouping factor or term name, for bars that name no structure; ``"us"`` by default.
     residual : bool
@@ -167,7 +167,9 @@ def build_random(
     """
     grouping = Grouping(evaluator)
     factors = [grouping.factor(bar.group) for bar in bars]
+    n = frame.n
     for bar, factor in zip(bars, factors, strict=True):
+        check_levels_known(bar.name, factor, frame)
         _check_levels(bar.name, len(factor.levels), n, residual=residual)
     order = lme4_order([len(factor.levels) for factor in factors])
     names = _unique([bars[k].name for k in order])

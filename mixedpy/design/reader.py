@@ -81,6 +81,13 @@ def _from_objects(name: str, values: NDArray[Any]) -> Column:
             return _from_floats(_floats(values))
         case "integer" | "floating" | "mixed-integer-float" | "decimal" | "empty":
             return Numeric(_floats(values))
+    texts = np.asarray(pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").isna() & ~pd.isna(values))
+    if kind.startswith("mixed") and 0 < texts.sum() < len(values):
+        first = int(texts.argmax())
+        raise DataError(
+            f"column `{name}` has the type object: numbers, but {texts.sum()} of {len(values)} values are none, first "
+            f"{values[first]!r} in row {first} (counting from 0); correct them or mark them as missing"
+        )
     raise unreadable(name, f"object, {kind}")
 
 

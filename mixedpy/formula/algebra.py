@@ -19,6 +19,9 @@ __all__ = ["MAX_TERMS", "Terms", "expand"]
 MAX_TERMS = 20_000
 """Most terms that a formula may expand to."""
 
+_MOST_PRODUCTS = 500_000
+"""Most products of terms formed on the way, repeated ones counted: it bounds the time that a formula can take."""
+
 _ALGEBRA = frozenset({"+", "-", "*", "/", ":", "^", "%in%"})
 
 
@@ -89,6 +92,7 @@ class _Expansion:
         self.functions = functions
         self.formula = formula
         self.dot = dot
+        self.formed = 0
         self.intercept = True
         self.deleting = False
         self.variables: list[Node] = []
@@ -148,14 +152,15 @@ class _Expansion:
             case ":":
                 return self.products(left, right, operation)
             case "*":
-                return left + right + self.products(left, right, operation)
+                return list(dict.fromkeys(left + right + self.products(left, right, operation)))
             case "/":
                 return left + self.products([_union(left)], right, operation)
             case _:  # %in%
                 return self.products(left, [_union(right)], operation)
 
     def products(self, left: list[int], right: list[int], operation: Binary) -> list[int]:
-        if len(left) * len(right) > MAX_TERMS:
+        self.formed += len(left) * len(right)
+        if len(left) * len(right) > MAX_TERMS or self.formed > _MOST_PRODUCTS:
             raise FormulaError(
                 f"`{operation.operator}` makes more than {MAX_TERMS} terms; write those that are wanted",
                 self.formula,

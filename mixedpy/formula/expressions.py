@@ -99,8 +99,11 @@ def _check_call(call: Call, formula: str, functions: Collection[str]) -> list[No
     for position, keyword in enumerate(call.keywords):
         argument = call.arguments[position]
         if keyword is not None and (keyword not in signature.names or keyword in call.keywords[:position]):
-            again = "twice" if keyword in signature.names else f"; its arguments are {', '.join(signature.names)}"
-            problem = f"is given `{keyword}` {again}" if again == "twice" else f"has no argument `{keyword}`{again}"
+            problem = f"is given `{keyword}` twice"
+            if keyword not in signature.names:
+                near = difflib.get_close_matches(keyword, signature.names, n=1)
+                hint = f"did you mean `{near[0]}`?" if near else f"its arguments are {', '.join(signature.names)}"
+                problem = f"has no argument `{keyword}`; {hint}"
             raise FormulaError(f"{call.function}() {problem}", formula, argument.start, argument.stop)
     matched = arguments(call)
     if any(name not in matched for name in signature.data[: signature.required]):
@@ -141,5 +144,9 @@ def _unknown(call: Call, functions: Collection[str]) -> str:
         return "c() can only give the values of an option, such as knots = c(1, 2)"
     known = [*FUNCTIONS, *functions]
     near = difflib.get_close_matches(call.function, known, n=1)
-    hint = f"did you mean {near[0]}()?" if near else f"known are {', '.join(known)} and offset"
-    return f"the function {call.function}() is not known; {hint}; others are added by functions={{name: function}}"
+    if near:
+        return f"the function {call.function}() is not known; did you mean {near[0]}()?"
+    return (
+        f"the function {call.function}() is not known; known are {', '.join(known)} and offset; "
+        "others are added by functions={name: function}"
+    )

@@ -232,6 +232,29 @@ def test_two_effects_of_compound_symmetry_are_unstructured() -> None:
         np.testing.assert_allclose(other.Lambda[0], one.Lambda[0], atol=1e-4)
 
 
+@given(st.sampled_from([-1e3, 1e3]), st.sampled_from([1e-3, 1e3]), st.booleans())
+def test_shift_and_scale_of_one_of_two_effects(shift: float, scale: float, reml: bool) -> None:
+    """Two effects with any standard deviations and correlation bear what an unstructured matrix bears."""
+    design = occasions(21, Unstructured(2), np.array([1.0, 0.4, 0.7]), J=30)
+    x = design.columns[1]
+    for template in (CompoundSymmetry(2), Autoregressive(2)):
+        term = RandomTerm(design.terms[0].codes, 30, (0, 1), template)
+        one = estimate(Design(design.y, (design.columns[0], x), (0, 1), (term,)), reml=reml)
+        two = estimate(Design(design.y, (design.columns[0], x * scale + shift), (0, 1), (term,)), reml=reml)
+        assert two.convergence.converged
+        assert two.criterion == pytest.approx(one.criterion + (2 * np.log(scale) if reml else 0.0), abs=1e-5)
+
+
+@given(st.sampled_from([1e-4, 1.0, 1e4]), st.sampled_from(["cs", "ar1", "diag"]))
+def test_scale_of_one_column_with_a_standard_deviation_each(scale: float, kind: str) -> None:
+    template = KINDS[kind](3)
+    design = occasions(9, template, np.array(TRUE[kind]), J=20)
+    moved = replace(design, columns=(*design.columns[:3], scale * design.columns[3], *design.columns[4:]))
+    one, two = estimate(design, reml=True), estimate(moved, reml=True)
+    assert two.criterion == pytest.approx(one.criterion, abs=1e-6)
+    np.testing.assert_allclose(two.theta * np.where(np.arange(template.size) == 1, scale, 1.0), one.theta, rtol=1e-3)
+
+
 @given(st.sampled_from([1e-4, 1.0, 1e4]), st.sampled_from(sorted(TRUE)))
 def test_scale_of_the_columns(scale: float, kind: str) -> None:
     """All effects' columns scaled alike: the same fit whatever the form, since only that keeps every form."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mixedpy.errors import FormulaError
 from mixedpy.formula import parse
+from mixedpy.formula.algebra import MAX_TERMS
 from mixedpy.formula.deparse import number_text
 from mixedpy.formula.parser import MAX_DEPTH, MAX_LENGTH
 
@@ -132,6 +133,7 @@ MISTAKES = [
     ("y ~ x + (1 | TRUE)", "TRUE", "grouping factor"),
     ("y ~ poly(x, degree = k) + (1 | g)", "k", "constant"),
     ("y ~ poly(x, grade = 2) + (1 | g)", "2", "grade"),
+    ("y ~ poly(x, degre = 2) + (1 | g)", "2", "did you mean `degree`?"),
     ("y ~ poly(x, degree = 2, degree = 3) + (1 | g)", "3", "twice"),
     ("y ~ poly(degree = 2) + (1 | g)", "poly(degree = 2)", "lacks its argument `x`"),
     ("y ~ C(f, contr.some) + (1 | g)", "contr.some", "contr.sum"),
@@ -187,6 +189,64 @@ HOSTILE = [
     "y ~ I()(x) + (1 | g)",
     "y ~ log(log)(x) + (1 | g)",
     "y ~ \0 + (1 | g)",
+    "y ~ os.system('id') + (1 | g)",
+    "y ~ subprocess.run(['id']) + (1 | g)",
+    "y ~ np.save('f', x) + (1 | g)",
+    "y ~ np.loadtxt('f') + (1 | g)",
+    "y ~ np.memmap('f') + (1 | g)",
+    "y ~ np.core.multiarray.fromfile('f') + (1 | g)",
+    "y ~ pd.read_pickle('f') + (1 | g)",
+    "y ~ pickle.loads(x) + (1 | g)",
+    "y ~ globals()['x'] + (1 | g)",
+    "y ~ locals() + (1 | g)",
+    "y ~ vars() + (1 | g)",
+    "y ~ dir(x) + (1 | g)",
+    "y ~ type(x) + (1 | g)",
+    "y ~ object() + (1 | g)",
+    "y ~ compile('1', 'f', 'eval') + (1 | g)",
+    "y ~ input() + (1 | g)",
+    "y ~ breakpoint() + (1 | g)",
+    "y ~ help() + (1 | g)",
+    "y ~ setattr(x, 'y', 1) + (1 | g)",
+    "y ~ system('id') + (1 | g)",
+    "y ~ library(lme4) + (1 | g)",
+    "y ~ source('f') + (1 | g)",
+    "y ~ get('x') + (1 | g)",
+    "y ~ {function(x) x}(1) + (1 | g)",
+    "y ~ function(x) x + (1 | g)",
+    "y ~ (yield x) + (1 | g)",
+    "y ~ x.__dict__ + (1 | g)",
+    "y ~ I(x.__class__.__mro__) + (1 | g)",
+    "y ~ ''.join(x) + (1 | g)",
+    "y ~ x -> z + (1 | g)",
+    "y ~ x <- 1 + (1 | g)",
+    "y ~ x$y + (1 | g)",
+    "y ~ x::y + (1 | g)",
+    "y ~ base::system('id') + (1 | g)",
+    "y ~ a %o% b + (1 | g)",
+    "y ~ x |> log + (1 | g)",
+    "y ~ \\(x) x + (1 | g)",
+    "y ~ {x: 1 for x in z} + (1 | g)",
+    "y ~ *x + (1 | g)",
+    "y ~ # comment + (1 | g)",
+    "import os; y ~ x + (1 | g)",
+    "y ~ x + (1 | os.environ('HOME'))",
+    "y ~ x + (getattr(x, '__class__') | g)",
+    "y ~ offset(open('f')) + (1 | g)",
+    "y ~ poly(x, degree = open('f')) + (1 | g)",
+    "y ~ bs(x, knots = eval('1')) + (1 | g)",
+    "y ~ C(f, __import__('os')) + (1 | g)",
+    "y ~ C(f, os.system) + (1 | g)",
+    "y ~ scale(x, center = x.__class__) + (1 | g)",
+    "y ~ dummy(f, f'{x}') + (1 | g)",
+    "y ~ cs(x | g, hom = __import__('os')) + (1 | g)",
+    "y ~ cs(open('f') | g)",
+    "y ~ ar1(x | open('f'))",
+    "cbind(open('f'), x) ~ x + (1 | g)",
+    "y ~ interaction(f, eval(x)) + (1 | g)",
+    "y ~ c(open('f')) + (1 | g)",
+    "y ~ `x`.real + (1 | g)",
+    "y ~ `x`() + (1 | g)",
 ]
 
 
@@ -236,6 +296,64 @@ def test_hostile_formulas_are_refused(formula: str) -> None:
         parse(formula)
 
 
+def test_the_corpus_is_large_enough() -> None:
+    assert len(set(HOSTILE)) >= 90
+
+
+@pytest.mark.parametrize("formula", HOSTILE)
+def test_added_functions_open_no_door(formula: str) -> None:
+    with pytest.raises(FormulaError):
+        parse(formula, {"mine"})
+
+
+def test_only_functions_that_were_added_may_be_called() -> None:
+    assert (
+        str(parse("y ~ mine(x, k = 2) + (mine(x) | mine(g))", {"mine"})) == "y ~ mine(x, k = 2) + (mine(x) | mine(g))"
+    )
+    with pytest.raises(FormulaError, match=r"did you mean mine\(\)\?"):
+        parse("y ~ mime(x) + (1 | g)", {"mine"})
+    with pytest.raises(FormulaError, match="functions="):
+        parse("y ~ mine(x) + (1 | g)")
+    with pytest.raises(FormulaError, match="attributes"):
+        parse("y ~ mine(x.__class__) + (1 | g)", {"mine"})
+
+
+LONG = [
+    "x" * 100_000,
+    "y ~ " + "x + " * 25_000 + "(1 | g)",
+    "y ~ " + "(" * 50_000 + "x" + ")" * 50_000,
+    "y ~ " + "-" * 100_000 + "x",
+    "y ~ " + "I(" * 50_000,
+    "y ~ " + "x:" * 50_000 + "x + (1 | g)",
+    "y ~ " + "x*" * 9_000 + "x + (1 | g)",
+    "y ~ (" + "+".join(f"x{k}" for k in range(900)) + ")^2 + (1 | g)",
+    "y ~ " + "/".join(f"x{k}" for k in range(2_500)) + " + (1 | g)",
+    "y ~ x + (1 | " + "*".join(f"x{k}" for k in range(2_500)) + ")",
+    "y ~ x + (1 | " + "/".join(f"x{k}" for k in range(2_500)) + ")",
+    "y ~ " + "'" * 99_999,
+    "y ~ " + "`" * 99_999,
+    "y ~ " + "%" * 99_999,
+    "y ~ " + "9" * 100_000 + " + (1 | g)",
+    "y ~ " + "!" * 19_000 + "x",
+    "y ~ " + "a|" * 9_000 + "a",
+    "y ~ (" + "+".join(f"x{k}" for k in range(1_600)) + ")" + "*y" * 4_000 + " + (1 | g)",
+    "y ~ (" + "+".join(f"x{k}" for k in range(1_600)) + ")" + "-y" * 4_000 + " + (1 | g)",
+    "y ~ (" + "+".join(f"x{k}" for k in range(1_600)) + ")" + "/y" * 4_000 + " + (1 | g)",
+    "y ~ (" + "+".join(f"x{k}" for k in range(140)) + ")" + "^2" * 4_000 + " + (1 | g)",
+    "y ~ x" + "^2" * 9_000 + " + (1 | g)",
+]
+
+
+@pytest.mark.parametrize("text", LONG, ids=lambda text: text[:18])
+def test_long_texts_are_refused_or_of_bounded_size(text: str) -> None:
+    try:
+        formula = parse(text)
+    except FormulaError:
+        return
+    assert len(formula.fixed_terms().terms) <= MAX_TERMS
+    assert len(formula.bars) <= MAX_TERMS
+
+
 def test_offsets_are_set_apart() -> None:
     terms = parse("y ~ x + offset(log(z)) + (1 | g)").fixed_terms()
     assert terms.labels == ("x",)
@@ -267,7 +385,26 @@ def test_long_and_deep_texts_end() -> None:
             parse(f"y ~ {explosion} + (1 | g)")
 
 
-WORDS = ["||", "**", "%in%", "log", "I(", "(1|g)", "offset(", "~", "y ~ "]
+WORDS = [
+    "&",
+    "!",
+    "cs(",
+    "TRUE",
+    "c(",
+    "poly(",
+    ", ",
+    " = ",
+    "(1|f*g)",
+    "||",
+    "**",
+    "%in%",
+    "log",
+    "I(",
+    "(1|g)",
+    "offset(",
+    "~",
+    "y ~ ",
+]
 ALPHABET = st.sampled_from([*"yxgf~+-*/:^()|=<>%,.`'_ 0129eL", '"', *WORDS])
 
 

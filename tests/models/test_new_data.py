@@ -17,7 +17,7 @@ from mixedpy.design.bases import fit_basis
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "new_data_reference.json").read_text())
 
 COLUMNS_RTOL = 1e-10  # columns are arithmetic alone; the largest are of the order of 1e4
-PREDICTION_SIGMA = 2e-3  # predictions inherit the error of theta and of R's optimizer, in units of sigma
+PREDICTION_SIGMA = 1e-4  # predictions inherit the error of theta and of R's optimizer, in units of sigma
 
 pytestmark = pytest.mark.filterwarnings("ignore::mixedpy.errors.SingularFitWarning")
 

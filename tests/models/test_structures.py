@@ -114,6 +114,18 @@ def test_print_outs_have_one_correlation_with_the_name_of_the_structure() -> Non
     assert [line.split()[0] for line in str(same.varcorr()).splitlines()] == ["Groups", "Subject", "Residual"]
 
 
+@pytest.mark.parametrize("term", ["cs(0 + day | Subject)", "ar1(0 + day | Subject, hom = FALSE)", "cs(0 + f | g)"])
+def test_many_standard_deviations_converge(term: str) -> None:
+    """Far from the start, and where the average information is no Hessian, the search must still end at an optimum."""
+    data = mp.datasets.load("sleepstudy")
+    data["day"] = pd.Categorical(data["Days"].astype(int).astype(str))
+    response, table = ("y ~ x", DATA["repeated"]) if "| g" in term else ("Reaction ~ day", data)
+    fit = mp.lmer(f"{response} + {term}", table, reml=False)
+    assert fit.converged
+    again = fit.update(start=fit.theta * 0.98)
+    assert again.deviance == pytest.approx(fit.deviance, abs=2e-3 if "ar1" in term else 1e-6)
+
+
 def test_covariances_names_structures_too() -> None:
     data = DATA["repeated"]
     for kind, term in (("homcs", "cs(0 + f | g, hom = TRUE)"), ("ar1", "ar1(0 + f | g)"), ("cs", "cs(0 + f | g)")):
