@@ -19,9 +19,13 @@ from mixedpy.design import Schema
 from mixedpy.errors import MixedpyError
 from mixedpy.inference import names, rows, selection
 from mixedpy.inference.fitted import Level
+from mixedpy.inference.glmm.population import population_mean
 from mixedpy.inference.glmm.residuals import GlmmKind, glmm_residuals
 from mixedpy.inference.glmm.response import auxiliary_predictors, new_auxiliary_predictors, of_rows
 from mixedpy.inference.glmm.simulate import simulate_glmm
+from mixedpy.inference.glmm.simulated import SimulatedResiduals, scaled_residuals
+from mixedpy.inference.glmm.variance import Overdispersion, RSquared, glmm_icc, overdispersion, r_squared
+from mixedpy.inference.glmm.wald import wald_anova
 from mixedpy.inference.predict import predict
 from mixedpy.inference.predictors import of_fit, of_table
 from mixedpy.inference.ranef import coef, ranef_tables
@@ -313,6 +317,15 @@ class GlmmFit:
         DataFrame
             n x nsim, columns ``sim_1``, ``sim_2``, ...
         """
+        y, index = self._draw(nsim, seed, newdata, re_form)
+        columns = [f"sim_{i}" for i in range(1, nsim + 1)]
+        if newdata is None:
+            return rows.frame_on_rows(self.schema, y, columns)
+        return pd.DataFrame(y, index=index, columns=columns)
+
+    def _draw(
+        self, nsim: int, seed: int | np.random.Generator | None, newdata: Any, re_form: str | None
+    ) -> tuple[npt.NDArray[np.float64], pd.Index[Any]]:
         given = selection.select(self.schema, re_form)
         if newdata is None:
             parts, xi = of_fit(self.design, self.schema, self.record), auxiliary_predictors(self.record)
@@ -320,11 +333,7 @@ class GlmmFit:
             check_offset_is_a_column(self.request)
             parts = of_table(self.schema, self.record, newdata, weights=True)
             xi = new_auxiliary_predictors(self.schema, self.record, newdata)
-        y = simulate_glmm(parts, self.schema, self.record, xi, given, nsim=nsim, seed=seed)
-        columns = [f"sim_{i}" for i in range(1, nsim + 1)]
-        if newdata is None:
-            return rows.frame_on_rows(self.schema, y, columns)
-        return pd.DataFrame(y, index=parts.index, columns=columns)
+        return simulate_glmm(parts, self.schema, self.record, xi, given, nsim=nsim, seed=seed), parts.index
 
     def residuals(
         self, kind: GlmmKind = "deviance", level: Level = "conditional", seed: int | None = None
@@ -342,6 +351,110 @@ class GlmmFit:
             Source of the random numbers of quantile residuals of a discrete response.
         """
         return rows.on_rows(self.schema, glmm_residuals(self.design, self.record, kind, level, seed))
+
+    def simulated_residuals(
+        self, nsim: int = 250, seed: int | None = None, re_form: str | None = "NA"
+    ) -> SimulatedResiduals:
+        """Place every response among responses simulated from the fit, as R's DHARMa.
+
+        Parameters
+        ----------
+        nsim : int
+            Number of simulations.
+        seed : int, optional
+            Source of the random numbers.
+        re_form : str, optional
+            Random effects held at their conditional modes; by default all are drawn anew.
+
+        Returns
+        -------
+        SimulatedResiduals
+            Scaled residuals; ``.table()`` tests uniformity, dispersion, zero-inflation and outliers.
+        """
+        rng = np.random.default_rng(seed)
+        simulated = self._draw(nsim, rng, None, re_form)[0]
+        y = self.design.y
+        residuals = rows.on_rows(self.schema, scaled_residuals(y, simulated, rng))
+        return SimulatedResiduals(residuals, y, simulated.mean(axis=1), simulated)
+
+    def overdispersion(self) -> Overdispersion:
+        """Compare the sum of squared Pearson residuals with its degrees of freedom.
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> fit = mp.glmer("TICKS ~ YEAR + (1 | LOCATION)", mp.datasets.load("grouseticks"), family="poisson")
+        >>> round(fit.overdispersion().ratio, 1)
+        2.7
+        """
+        return overdispersion(self.design, self.record)
+
+    def r2(self) -> RSquared:
+        """Return marginal and conditional R^2 on the scale of the link (Nakagawa et al. 2017).
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> fit = mp.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", mp.datasets.load("cbpp"))
+        >>> round(fit.r2().marginal, 3), round(fit.r2().conditional, 3)
+        (0.085, 0.187)
+        """
+        return r_squared(self.design, self.record, self.request.control)
+
+    def icc(self) -> float:
+        """Return the adjusted intraclass correlation on the scale of the link."""
+        return glmm_icc(self.design, self.record, self.request.control)
+
+    def population_mean(self, newdata: Any = None, re_form: str | None = "NA") -> pd.Series[float]:
+        """Predict means of the response with the random effects integrated out, not set to zero.
+
+        Parameters
+        ----------
+        newdata : DataFrame or mapping, optional
+            Rows to predict for; by default those of the fit.
+        re_form : str, optional
+            Random effects held at their conditional modes; the others are integrated out. By default all are.
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> cbpp = mp.datasets.load("cbpp")
+        >>> fit = mp.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", cbpp)
+        >>> fit.population_mean(cbpp.head(2)).round(4).tolist()
+        [0.2161, 0.097]
+        """
+        held = selection.select(self.schema, re_form)
+        if newdata is None:
+            parts, xi = of_fit(self.design, self.schema, self.record), auxiliary_predictors(self.record)
+        else:
+            check_offset_is_a_column(self.request)
+            parts = of_table(self.schema, self.record, newdata)
+            xi = new_auxiliary_predictors(self.schema, self.record, newdata)
+        eta = predict(parts, self.schema, self.record, held, newdata is None)
+        means = population_mean(parts, self.record, xi, eta, held)
+        return rows.on_rows(self.schema, means) if newdata is None else pd.Series(means, index=parts.index)
+
+    def anova(self, type: Literal[1, 2, 3] = 3) -> pd.DataFrame:
+        """Test every term of the fixed effects by a Wald chi-square.
+
+        Parameters
+        ----------
+        type : {1, 2, 3}
+            Type of the hypotheses: terms in order, terms without those that contain them, or the coefficients alone.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by term: ``Chisq``, ``Df``, ``Pr(>Chisq)``.
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> fit = mp.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", mp.datasets.load("cbpp"))
+        >>> fit.anova().round(4).loc["period"].tolist()
+        [24.9486, 3.0, 0.0]
+        """
+        return wald_anova(self.schema, self.record, type)
 
     def refit(self, y: npt.ArrayLike) -> GlmmFit:
         """Fit the same model to another response, for example a column of ``simulate``.
