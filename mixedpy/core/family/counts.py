@@ -291,7 +291,12 @@ class NegativeBinomial1(CountFamily):
 
     def slopes(self, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> tuple[Floats, Floats]:
         """r and w."""
-        return self.derivatives(y, m, eta, xi)[:2]
+        phi = np.exp(xi[0])
+        mean = self.linkage.derivatives(eta)
+        k = np.where(mean[0] > 0, mean[0], np.nan) / phi
+        s0 = (_digamma_rising(y, k) - np.log1p(phi)) / phi
+        s1 = (_polygamma(1, y + k) - _polygamma(1, k)) / phi**2
+        return m * s0 * mean[1], -m * (s1 * mean[1] ** 2 + s0 * mean[2])
 
     def derivatives(self, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> tuple[Floats, Floats, Floats, Floats]:
         """r, w, w1 and w2."""

@@ -23,10 +23,12 @@ _LINKS = ("logit", "probit", "cloglog", "cauchit")
 
 def _differences(a: Floats, b: Floats, x: Floats | float, z: Floats | float, order: int) -> tuple[Floats, Floats]:
     """psi^(order) at a + x less that at a, and the same of b and z."""
-    return (
-        np.asarray(special.polygamma(order, a + x) - special.polygamma(order, a), np.float64),
-        np.asarray(special.polygamma(order, b + z) - special.polygamma(order, b), np.float64),
-    )
+    if order == 0:  # polygamma of order 0 computes the others as well
+        up, down = special.digamma(a + x) - special.digamma(a), special.digamma(b + z) - special.digamma(b)
+    else:
+        up = special.polygamma(order, a + x) - special.polygamma(order, a)
+        down = special.polygamma(order, b + z) - special.polygamma(order, b)
+    return np.asarray(up, np.float64), np.asarray(down, np.float64)
 
 
 @dataclass(frozen=True)
@@ -179,18 +181,24 @@ class BetaBinomial(Family):
 
     def slopes(self, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> tuple[Floats, Floats]:
         """r and w."""
-        return self.derivatives(y, m, eta, xi)[:2]
+        mean = self.linkage.derivatives(eta)
+        s0, s1 = self._scores(y, m, mean[0], xi, 2)
+        return s0 * mean[1], -(s1 * mean[1] ** 2 + s0 * mean[2])
+
+    def _scores(self, y: Floats, m: Floats, mu: Floats, xi: Predictors, n: int) -> tuple[Floats, ...]:
+        """dl/dmu and its first n - 1 derivatives."""
+        k = np.rint(m * y)
+        phi, a, b = self._shapes(mu, xi)
+        out = []
+        for order in range(n):
+            up, down = _differences(a, b, k, m - k, order)
+            out.append(phi ** (order + 1) * (up - down if order % 2 == 0 else up + down))
+        return tuple(out)
 
     def derivatives(self, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> tuple[Floats, Floats, Floats, Floats]:
         """r, w, w1 and w2."""
-        k = np.rint(m * y)
         mean = self.linkage.derivatives(eta)
-        phi, a, b = self._shapes(mean[0], xi)
-        score = []
-        for order in range(4):
-            up, down = _differences(a, b, k, m - k, order)
-            score.append(phi ** (order + 1) * (up - down if order % 2 == 0 else up + down))
-        return through_link(tuple(score), mean)
+        return through_link(self._scores(y, m, mean[0], xi, 4), mean)
 
     def auxiliary_slopes(
         self, y: Floats, m: Floats, eta: Floats, xi: Predictors
