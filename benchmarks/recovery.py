@@ -2,9 +2,9 @@
 
     python benchmarks/recovery.py [--sets 500] [--out benchmarks/recovery.md] [family ...]
 
-Every data set has 600 rows in 40 groups, eta = b0 + 0.5 x + b_group with standard deviation 0.5; families of counts and
-shares have their own parameters as in the table. Intervals are Wald's, estimate -/+ 1.96 standard errors; with 500 data sets
-a coverage of 95 % has a standard error of 1 %.
+Every data set has 600 rows in 40 groups, eta = b0 + 0.5 x + b_group with standard deviation 0.5; families with parameters
+of their own have them as in SETTINGS. Intervals are Wald's, estimate -/+ 1.96 standard errors; with 500 data sets a coverage
+of 95 % has a standard error of 1 %.
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ def main() -> None:
             lines.append(row(name, setting, args.sets))
             print(lines[-1], flush=True)
     if args.out is not None:
-        text = f"# Recovery of parameters\n\n{(__doc__ or '').split(chr(10) * 2)[2].strip()}\n\n{args.sets} data sets per family.\n\n"
+        about = (__doc__ or "").split("\n\n")[2].strip()
+        text = f"# Recovery of parameters\n\n{about}\n\n{args.sets} data sets per family.\n\n"
         args.out.write_text(text + "\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
+from mixedpy.core.family.distributions import binomial_cdf
 from mixedpy.core.family.links import find_link
 from mixedpy.core.family.protocol import Family, Floats, Offence, Predictors, first_offence
 
@@ -212,11 +213,11 @@ class Binomial(Family):
 
     def cdf(self, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> Floats:
         """P(Y <= y)."""
-        return np.asarray(stats.binom.cdf(np.rint(m * y), np.rint(m), self.mu(eta)), np.float64)
+        return binomial_cdf(np.rint(m * y), np.rint(m), self.mu(eta))
 
     def cdf_below(self, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> Floats:
         """P(Y < y)."""
-        return np.asarray(stats.binom.cdf(np.rint(m * y) - 1.0, np.rint(m), self.mu(eta)), np.float64)
+        return binomial_cdf(np.rint(m * y) - 1.0, np.rint(m), self.mu(eta))
 
     def unit_deviance(self, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> Floats:
         """2 m (y log(y / F) + (1 - y) log((1 - y) / (1 - F)))."""

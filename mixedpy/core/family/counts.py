@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from mixedpy.core.family.compose import through_link
+from mixedpy.core.family.distributions import negative_binomial_cdf
 from mixedpy.core.family.protocol import Auxiliary, Family, Floats, Offence, Predictors, first_offence
 
 __all__ = ["CountFamily", "NegativeBinomial1", "NegativeBinomial2", "Poisson", "counts_offence"]
@@ -240,7 +241,7 @@ class NegativeBinomial2(CountFamily):
     def cdf(self, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> Floats:
         """P(Y <= y)."""
         k = np.exp(xi[0])
-        return np.asarray(stats.nbinom.cdf(y, k, k / (k + self.mu(eta))), np.float64)
+        return negative_binomial_cdf(y, k, k / (k + self.mu(eta)))
 
     def cdf_below(self, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> Floats:
         """P(Y < y)."""
@@ -337,7 +338,7 @@ class NegativeBinomial1(CountFamily):
     def cdf(self, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> Floats:
         """P(Y <= y)."""
         phi = np.exp(xi[0])
-        return np.asarray(stats.nbinom.cdf(y, self.mu(eta) / phi, 1.0 / (1.0 + phi)), np.float64)
+        return negative_binomial_cdf(y, self.mu(eta) / phi, 1.0 / (1.0 + phi))
 
     def cdf_below(self, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> Floats:
         """P(Y < y)."""

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from mixedpy.core.family.compose import through_link
+from mixedpy.core.family.distributions import inverse_gaussian_cdf
 from mixedpy.core.family.protocol import Auxiliary, Family, Floats, Offence, Predictors, first_offence
 
 __all__ = ["DispersionFamily", "Gamma", "Gaussian", "InverseGaussian"]
@@ -316,7 +317,7 @@ class InverseGaussian(DispersionFamily):
     def cdf(self, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> Floats:
         """P(Y <= y)."""
         mu, kappa = self.mu(eta), m * np.exp(xi[0])
-        return np.asarray(stats.invgauss.cdf(y, mu / kappa, scale=kappa), np.float64)
+        return inverse_gaussian_cdf(y, mu, kappa)
 
     def unit_deviance(self, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> Floats:
         """m (y - mu)^2 / (y mu^2)."""

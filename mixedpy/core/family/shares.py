@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from mixedpy.core.family.binomial import Binomial, trials_offence
 from mixedpy.core.family.compose import through_link
+from mixedpy.core.family.distributions import beta_binomial_cdf
 from mixedpy.core.family.protocol import Auxiliary, Family, Floats, Offence, Predictors, first_offence
 
 __all__ = ["Beta", "BetaBinomial"]
@@ -233,12 +234,12 @@ class BetaBinomial(Family):
     def cdf(self, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> Floats:
         """P(Y <= y)."""
         _, a, b = self._shapes(self.mu(eta), xi)
-        return np.asarray(stats.betabinom.cdf(np.rint(m * y), np.rint(m), a, b), np.float64)
+        return beta_binomial_cdf(np.rint(m * y), np.rint(m), a, b)
 
     def cdf_below(self, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> Floats:
         """P(Y < y)."""
         _, a, b = self._shapes(self.mu(eta), xi)
-        return np.asarray(stats.betabinom.cdf(np.rint(m * y) - 1.0, np.rint(m), a, b), np.float64)
+        return beta_binomial_cdf(np.rint(m * y) - 1.0, np.rint(m), a, b)
 
     @property
     def has_deviance(self) -> bool:

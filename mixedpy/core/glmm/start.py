@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.optimize import nnls
 
 from mixedpy.core.arrays import Floats
 from mixedpy.core.family.protocol import Family
@@ -143,7 +142,7 @@ def _standard_deviations(problem: Problem, v: Floats, r: Floats, unit: float) ->
         S = np.bincount(codes, r if z is None else r * z, J)
         moments[i] = float(S @ S) - float((vz if z is None else vz * z).sum())
     scale = np.diag(G).copy()
-    variances = nnls(G / scale[:, None], moments / scale)[0]
+    variances = _not_negative(G / scale[:, None], moments / scale)
     if problem.family.multiplicative:
         variances = np.log1p(variances)  # var(e^b) / (E e^b)^2 = e^variance - 1
     squares = np.array([1.0 if z is None else float(z @ z) / rows.n for _, _, z in columns])
@@ -154,6 +153,21 @@ def _standard_deviations(problem: Problem, v: Floats, r: Floats, unit: float) ->
         sds.append(np.sqrt(variances[start : start + term.m]))
         start += term.m
     return sds, float(variances @ squares)
+
+
+def _not_negative(A: Floats, b: Floats) -> Floats:
+    """Solve A v = b, setting to zero what comes out negative and solving again for the rest."""
+    kept = np.ones(len(b), dtype=bool)
+    v = np.zeros(len(b))
+    for _ in range(len(b)):
+        v = np.zeros(len(b))
+        if not kept.any():
+            break
+        v[kept] = np.linalg.lstsq(A[:, kept], b, rcond=None)[0]
+        if (v >= 0.0).all():
+            break
+        kept &= v > 0.0
+    return np.maximum(v, 0.0)
 
 
 def _conditional(rows: Rows, family: Family, beta: Floats, v: Floats, variance: float) -> Floats:
