@@ -108,7 +108,9 @@ def test_print_outs(name: str) -> None:
         theirs = [line for line in theirs if not line.startswith("   Data:")]
         assert len(lines) == len(theirs)
         for line, reference in zip(lines, theirs, strict=True):
-            if line.rstrip() != reference.rstrip():
+            if (
+                line.rstrip() != reference.rstrip() and "||" not in reference
+            ):  # the script keeps it as typed, lme4 does not
                 same_numbers(line, reference)
 
 
