@@ -107,8 +107,8 @@ def row(name: str, setting: Setting, sets: int) -> str:
 
 
 HEAD = (
-    "| family | b0: bias | se / sd | coverage % | b1: bias | se / sd | coverage % | sd of groups: bias | own parameters:"
-    " median bias | coverage % | not converged | singular | ms per fit |"
+    "| family | b0: bias | se / sd | coverage % | b1: bias | se / sd | coverage % | sd of groups: bias"
+    " | own parameters: median bias | coverage % | not converged | singular | ms per fit |"
 )
 
 
