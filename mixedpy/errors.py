@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 __all__ = [
     "ConvergenceWarning",
     "DataError",
@@ -12,6 +15,7 @@ __all__ = [
     "SeparationWarning",
     "SingularFitWarning",
     "SparseFallbackWarning",
+    "warn",
 ]
 
 
@@ -69,3 +73,20 @@ class SeparationWarning(MixedpyWarning):
 
 class SparseFallbackWarning(MixedpyWarning):
     """A design that calls for a sparse Cholesky factor is fitted with SciPy's SuperLU instead of CHOLMOD."""
+
+
+def warn(warning: MixedpyWarning) -> None:
+    """Give a warning that points at the line outside the package that called into it.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     warn(SingularFitWarning("the fit is singular"))
+    >>> caught[0].category.__name__, str(caught[0].message)
+    ('SingularFitWarning', 'the fit is singular')
+    """
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "mixedpy":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(warning, stacklevel=level)

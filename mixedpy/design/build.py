@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,7 +25,7 @@ from mixedpy.design.frame import (
 )
 from mixedpy.design.random import build_random
 from mixedpy.design.schema import Schema
-from mixedpy.errors import DataError, FormulaError, RankDeficiencyWarning
+from mixedpy.errors import DataError, FormulaError, RankDeficiencyWarning, warn
 from mixedpy.formula import Formula, Terms, deparse, one_sided, parse
 from mixedpy.formula.expressions import column_names
 from mixedpy.formula.syntax import Node
@@ -354,11 +353,11 @@ def _copied(values: Floats) -> Floats:
 
 
 def _warn_dropped(dropped: tuple[str, ...]) -> None:
-    warnings.warn(
-        f"X is rank deficient: columns that depend linearly on columns before them were dropped ({len(dropped)}): "
-        + ", ".join(dropped),
-        RankDeficiencyWarning,
-        stacklevel=3,
+    warn(
+        RankDeficiencyWarning(
+            f"X is rank deficient: columns that depend linearly on columns before them were dropped ({len(dropped)}): "
+            + ", ".join(dropped)
+        )
     )
 
 

@@ -175,6 +175,11 @@ def unreadable(name: str, dtype: str) -> DataError:
 def labels_of(values: Iterable[Any]) -> tuple[str, ...]:
     """Write levels as R would: whole numbers without a point, other numbers to 15 digits, booleans in capitals."""
     listed = values.tolist() if isinstance(values, np.ndarray | pd.Index) else list(values)
+    kinds = set(map(type, listed))
+    if kinds <= {str}:
+        return tuple(listed)
+    if kinds == {int}:
+        return tuple(map(str, listed))
     return tuple(v if type(v) is str else _label(v) for v in listed)
 
 

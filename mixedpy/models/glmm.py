@@ -469,7 +469,7 @@ class GlmmFit:
         record = fitting.estimate_built(
             design, self.schema, self.record.family, self.record.auxiliary, self.request, None
         )
-        fitting.warn_glmm(design, self.schema, record, self.request.control, stacklevel=3)
+        fitting.warn_glmm(design, self.schema, record, self.request.control)
         return GlmmFit(record, design, self.schema, replace(self.request, refitted=True))
 
     def update(
@@ -534,13 +534,10 @@ class GlmmFit:
 
 
 def fit_glmm_request(request: GlmmRequest) -> GlmmFit:
-    """Build the design that a request describes, estimate, and warn where the estimate calls for it.
-
-    The warnings point at the caller of the caller.
-    """
+    """Build the design that a request describes, estimate, and warn where the estimate calls for it."""
     built, family = fitting.build_glmm(request)
     start = None if request.start is None else names.start_values(built.design, built.schema, request.start)
     auxiliary = fitting.auxiliary_columns(built, family)
     record = fitting.estimate_built(built.design, built.schema, family, auxiliary, request, start)
-    fitting.warn_glmm(built.design, built.schema, record, request.control, stacklevel=4)
+    fitting.warn_glmm(built.design, built.schema, record, request.control)
     return GlmmFit(record, built.design, built.schema, request)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from mixedpy import design as design_stage
@@ -20,6 +18,7 @@ from mixedpy.errors import (
     MixedpyError,
     SeparationWarning,
     SingularFitWarning,
+    warn,
 )
 from mixedpy.inference.glmm.diagnose import separation
 from mixedpy.models.families import find_family
@@ -158,20 +157,20 @@ def singular_terms(schema: Schema, record: GlmmRecord, control: Control) -> list
     return [term.name for term, Lambda in terms if np.abs(Lambda.diagonal()).min() < control.singular_tol]
 
 
-def warn_glmm(design: Design, schema: Schema, record: GlmmRecord, control: Control, *, stacklevel: int) -> None:
+def warn_glmm(design: Design, schema: Schema, record: GlmmRecord, control: Control) -> None:
     """Warn of separation, of a fit that did not converge, and of a singular one."""
     message = separation(design, schema, record)
     if message is not None:
-        warnings.warn(SeparationWarning(message), stacklevel=stacklevel)
+        warn(SeparationWarning(message))
     if not record.convergence.converged:
         text = f"the fit did not converge: {record.convergence.status.value}"
-        warnings.warn(ConvergenceWarning(text), stacklevel=stacklevel)
+        warn(ConvergenceWarning(text))
     elif not record.convergence.inner_converged:
         text = "the conditional modes of the random effects did not converge; rescale the columns or simplify the model"
-        warnings.warn(ConvergenceWarning(text), stacklevel=stacklevel)
+        warn(ConvergenceWarning(text))
     if terms := singular_terms(schema, record, control):
         text = (
             f"the fit is singular: among the random effects of {' and '.join(terms)} a variance is zero or a "
             "correlation is plus or minus one. The estimates stand; consider a simpler random part"
         )
-        warnings.warn(SingularFitWarning(text), stacklevel=stacklevel)
+        warn(SingularFitWarning(text))

@@ -22,7 +22,7 @@ from scipy.sparse.linalg import spilu, splu
 
 from mixedpy.core.arrays import Floats
 from mixedpy.core.factor.symbolic import Symbolic, symbolic_cholesky
-from mixedpy.errors import MixedpyError, SparseFallbackWarning
+from mixedpy.errors import MixedpyError, SparseFallbackWarning, warn
 
 __all__ = ["Backend", "CholmodMissingError", "SparseCholesky", "analyze", "backend_name"]
 
@@ -353,11 +353,11 @@ def _warn_of_fallback() -> None:
     global _fallback_told
     if not _fallback_told:
         _fallback_told = True
-        warnings.warn(
-            f"CHOLMOD is missing (scikit-sparse cannot be imported), so SciPy's SuperLU factors the sparse design, "
-            f"with the same results but more slowly; for CHOLMOD, {_ADVICE}",
-            SparseFallbackWarning,
-            stacklevel=3,
+        warn(
+            SparseFallbackWarning(
+                f"CHOLMOD is missing (scikit-sparse cannot be imported), so SciPy's SuperLU factors the sparse design, "
+                f"with the same results but more slowly; for CHOLMOD, {_ADVICE}"
+            )
         )
 
 
