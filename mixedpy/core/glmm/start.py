@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from mixedpy.core.arrays import Floats
-from mixedpy.core.family.protocol import Family
+from mixedpy.core.family.protocol import Family, Predictors
 from mixedpy.core.glmm.problem import Problem
 from mixedpy.core.glmm.rows import Rows
 
@@ -79,10 +79,8 @@ def _fixed_effects(rows: Rows, family: Family, y: Floats) -> tuple[Floats, Float
         eta = family.first_eta(y, m)
     beta = np.zeros(rows.p)
     feasible: Floats | None = None
-    v, r = np.ones(rows.n), np.zeros(rows.n)
     for _ in range(_STEPS if steady else _MORE_STEPS):
-        v = family.expected(y, m, eta, xi)[0]
-        r = family.slopes(y, m, eta, xi)[0]
+        r, v = _scores(family, y, m, eta, xi)
         if not rows.p:
             eta = offset
             break
@@ -92,7 +90,14 @@ def _fixed_effects(rows: Rows, family: Family, y: Floats) -> tuple[Floats, Float
         proposal = np.asarray(np.linalg.solve(gram, XV @ (eta - offset) + rows.X @ r), np.float64)
         beta, eta = _feasible(rows, family, y, proposal, feasible, offset)
         feasible = beta
-    return beta, eta, family.expected(y, m, eta, xi)[0], family.slopes(y, m, eta, xi)[0]
+    r, v = _scores(family, y, m, eta, xi)
+    return beta, eta, v, r
+
+
+def _scores(family: Family, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> tuple[Floats, Floats]:
+    """r and expected weights, which for a canonical link are the observed ones."""
+    r, w = family.slopes(y, m, eta, xi)
+    return r, w if family.canonical else family.expected(y, m, eta, xi)[0]
 
 
 def _feasible(
