@@ -22,6 +22,7 @@ from mixedpy.core.glmm.record import GlmmConvergence, GlmmRecord
 from mixedpy.core.glmm.start import first_values
 from mixedpy.core.parameters import Parameters
 from mixedpy.core.record import Status
+from mixedpy.core.threads import one_blas_thread
 
 __all__ = ["estimate_glmm", "prepare_glmm"]
 
@@ -33,6 +34,9 @@ _PATIENCE = 12
 
 _AUXILIARY_SCALE = 0.5
 """Change of the linear predictor that a unit change of an auxiliary predictor is worth."""
+
+_LARGE = 1000
+"""Order of the Schur complement from which BLAS may use all its threads."""
 
 _DIFFERENCE = 1e-3
 """Step, in eta units, of the differences that give the Hessian of a quadrature."""
@@ -75,6 +79,20 @@ def estimate_glmm(
     """
     control = control or Control()
     conditioned, problem = prepare_glmm(design, family, auxiliary, expected=expected)
+    with one_blas_thread(problem.whole.q2 < _LARGE):
+        return _estimate(design, conditioned, problem, auxiliary, nagq, expected, start, control)
+
+
+def _estimate(
+    design: Design,
+    conditioned: Conditioned,
+    problem: Problem,
+    auxiliary: Sequence[Floats | None],
+    nagq: int,
+    expected: bool,
+    start: Floats | None,
+    control: Control,
+) -> GlmmRecord:
     objective = Objective(problem)
     chosen = first_values(problem)
     x, unit = chosen.x, chosen.unit
@@ -82,7 +100,7 @@ def estimate_glmm(
         x = np.concatenate([_inward(design, conditioned, problem, start), x[problem.layout.k :]])
     scale = _scales(objective, x, unit)
     tol = _TOLERANCE * control.tol
-    columns = tuple(auxiliary) if auxiliary else tuple(None for _ in family.auxiliary)
+    columns = tuple(auxiliary) if auxiliary else tuple(None for _ in problem.family.auxiliary)
     if nagq == 0:
         optimum = minimize_profiled(objective, x, scale, tol=tol, max_iterations=control.max_iterations)
         return _record(design, conditioned, objective, optimum, x, nagq, expected, scale, columns)
