@@ -68,7 +68,13 @@ def inner_tolerance(objective: Objective, predicted: float) -> float:
 
 
 def minimize_jointly(
-    objective: Objective, first: Evaluation, scale: Floats, *, tol: float, max_iterations: int
+    objective: Objective,
+    first: Evaluation,
+    scale: Floats,
+    *,
+    tol: float,
+    max_iterations: int,
+    held: int | None = None,
 ) -> Optimum:
     """Minimize from an evaluated point.
 
@@ -84,7 +90,12 @@ def minimize_jointly(
         Stop when a step promises less.
     max_iterations : int
         Limit on steps tried.
+    held : int, optional
+        A parameter that stays as it is.
     """
+    free = np.array([k for k in range(len(first.x)) if k != held])
+    inside = np.ix_(free, free)
+    units = np.outer(scale[free], scale[free])
     layout, store = objective.layout, objective.problem.whole.store
     n_all = layout.psi(first.x).size - layout.s
     n_theta = n_all - layout.p
@@ -96,9 +107,11 @@ def minimize_jointly(
     radius, refused, iterations = 1.0, 0, 0
     status = Status.ITERATION_LIMIT
     while True:
-        found = trust_region_step(gradient / scale, H / np.outer(scale, scale), radius)
-        step, predicted, length = found.step / scale, found.predicted, float(np.linalg.norm(found.step))
-        if predicted < tol and found.min_eigenvalue > -1e-6 * float(np.abs(H / np.outer(scale, scale)).max()):
+        scaled = H[inside] / units
+        found = trust_region_step(gradient[free] / scale[free], scaled, radius)
+        step, predicted, length = np.zeros(len(at.x)), found.predicted, float(np.linalg.norm(found.step))
+        step[free] = found.step / scale[free]
+        if predicted < tol and found.min_eigenvalue > -1e-6 * float(np.abs(scaled).max()):
             if complete:
                 status = Status.CONVERGED
                 break

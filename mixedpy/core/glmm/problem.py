@@ -15,8 +15,12 @@ from mixedpy.core.glmm.laplace import Block
 from mixedpy.core.glmm.layout import Layout, make_layout
 from mixedpy.core.glmm.rows import Rows, Term
 from mixedpy.core.sparsetools import counting_sort
+from mixedpy.errors import MixedpyError
 
 __all__ = ["Problem", "assemble"]
+
+_MOST_TRAILING = 12_000
+"""Order of the largest dense Schur complement, 1.2 GB."""
 
 _BLOCK_ROWS = 40_000
 """Rows of a block of levels: its work arrays stay in the processor's cache."""
@@ -95,6 +99,12 @@ def assemble(design: Design, family: Family, auxiliary: Sequence[Floats | None],
         Term(c.take(rows), len(kept), tuple(columns[k] for k in design.terms[i].columns))
         for c, kept, i in zip(codes, levels, order, strict=True)
     ]
+    q2 = sum(len(kept) * design.terms[i].m for kept, i in zip(levels[1:], order[1:], strict=True))
+    if q2 > _MOST_TRAILING:
+        raise MixedpyError(
+            f"the random terms beside the largest have {q2:,} effects together; a generalized model factors them "
+            f"densely and takes at most {_MOST_TRAILING:,}. Leave out a term, or merge levels"
+        )
     y = design.y.take(rows)
     weights = np.ones(1) if design.weights is None else design.weights.take(rows)
     offset = None if design.offset is None else design.offset.take(rows)
