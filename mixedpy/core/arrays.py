@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,8 @@ class RandomTerm:
 
     Attributes
     ----------
-    codes : (n,) intp array
-        Level of each row, 0 to ``n_levels - 1``.
+    codes : (n,) integer array
+        Level of each row, 0 to ``n_levels - 1``; 32-bit integers save memory on many rows.
     n_levels : int
         Number of levels J.
     columns : tuple of int
@@ -30,7 +31,7 @@ class RandomTerm:
         How the term's share of theta becomes its m x m relative covariance factor.
     """
 
-    codes: NDArray[np.intp]
+    codes: NDArray[np.signedinteger[Any]]
     n_levels: int
     columns: tuple[int, ...]
     template: Template

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from mixedpy.core.sparsetools import counting_sort
 
 __all__ = ["CrossBlocks", "CrossProducts", "cross_products"]
 
-Codes = NDArray[np.intp]
+Codes = NDArray[np.signedinteger[Any]]
 
 _Y = -1
 """Name of the response among the positions of ``Design.columns``."""
@@ -34,7 +35,7 @@ class CrossBlocks:
 
     Attributes
     ----------
-    rows, cols : (b,) intp arrays
+    rows, cols : (b,) integer arrays
         Level of term i and of term l of each block, sorted by row, then column.
     values : (m_i, m_l, b) array
         The blocks.
@@ -242,7 +243,7 @@ def _crossed_blocks(products: _Products, left: RandomTerm, right: RandomTerm) ->
     n, table = len(left.codes), left.n_levels * right.n_levels
     pairs = [(a, b) for a in left.columns for b in right.columns]
     if table <= 2 * n:
-        key = left.codes * right.n_levels + right.codes
+        key = left.codes * np.intp(right.n_levels) + right.codes
         met = np.flatnonzero(np.bincount(key, minlength=table))
         sums: Iterator[Floats] = (_totals(key, products(a, b), table)[met] for a, b in pairs)
         rows, cols = np.divmod(met, right.n_levels)

@@ -90,12 +90,21 @@ class Deviance:
     def __init__(self, factor: Factor, parameters: Parameters, n: int, log_weights: float, *, reml: bool):
         self.factor, self.parameters, self.n, self.log_weights, self.reml = factor, parameters, n, log_weights, reml
         self.evaluations = self.gradients = 0
+        self.logdet_se = 0.0  # Monte-Carlo standard error of the last value
+        self.noise = 0.0  # part of a decrement that may be Monte-Carlo error, at the last derivatives
         self.theta = np.empty(0)
         self.profiled: Profiled | None = None
 
     def reparametrized(self, parameters: Parameters) -> Deviance:
         """The same function over other parameters, its counts carried on."""
-        other = Deviance(self.factor, parameters, self.n, self.log_weights, reml=self.reml)
+        return self._continued(self.factor, parameters)
+
+    def over(self, factor: Factor) -> Deviance:
+        """The same function by another factorization, its counts carried on."""
+        return self._continued(factor, self.parameters)
+
+    def _continued(self, factor: Factor, parameters: Parameters) -> Deviance:
+        other = Deviance(factor, parameters, self.n, self.log_weights, reml=self.reml)
         other.evaluations, other.gradients = self.evaluations, self.gradients
         return other
 
@@ -104,6 +113,7 @@ class Deviance:
         self.evaluations += 1
         self.theta = theta
         reduced = self.factor.update(self.parameters.Lambdas(theta))
+        self.logdet_se = reduced.logdet_se
         self.profiled = profile_fixed(reduced, self.n, self.log_weights, reml=self.reml)
         return self.profiled.value
 
@@ -125,4 +135,14 @@ class Deviance:
             own = space.slice
             gradient[own] = np.tensordot(space.jacobian, dLambda, 2)
             hessian[own, own] += space.second_order(dSigma, dLambda)
+        if found.noise is not None:
+            self.noise = _expected_decrement(found.noise, hessian)
         return gradient, hessian
+
+
+def _expected_decrement(noise: Floats, hessian: Floats) -> float:
+    """E g'H^-1g / 2 for a gradient g of this covariance, over the directions in which the Hessian is positive."""
+    w, vectors = np.linalg.eigh(hessian)
+    variances = np.einsum("ij,ik,kj->j", vectors, noise, vectors)
+    curved = w > 1e-9 * abs(w[-1])
+    return 0.5 * float((variances[curved] / w[curved]).sum())

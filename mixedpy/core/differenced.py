@@ -23,6 +23,11 @@ class Differenced:
     def __init__(self, deviance: Deviance):
         self.deviance = deviance
 
+    @property
+    def noise(self) -> float:
+        """Monte-Carlo error of the deviance, as it has it."""
+        return self.deviance.noise
+
     def value(self, theta: Floats) -> float:
         """Deviance at theta (k,)."""
         return self.deviance.value(theta)

@@ -14,8 +14,9 @@ from mixedpy.core.covariance import Unstructured
 from mixedpy.core.crossproducts import CrossProducts, cross_products
 from mixedpy.core.deviance import Deviance
 from mixedpy.core.differenced import Differenced
-from mixedpy.core.factor.choose import choose_factor
+from mixedpy.core.factor.choose import choose_factor, searcher
 from mixedpy.core.factor.protocol import Factor
+from mixedpy.core.iterative.factor import Iterative
 from mixedpy.core.moments import moment_start
 from mixedpy.core.optimize import Minimum, minimize
 from mixedpy.core.parameters import Parameters
@@ -77,7 +78,8 @@ def prepare(design: Design, control: Control | None = None) -> Engine:
     """Do all work that does not depend on theta."""
     conditioned = condition(design)
     cp = cross_products(conditioned.design)
-    factor = choose_factor(conditioned.design, cp, (control or Control()).factorization)
+    control = control or Control()
+    factor = choose_factor(conditioned.design, cp, control.factorization, control)
     return Engine(conditioned, cp, factor, Parameters([conditioned.design.terms[i].template.free for i in cp.order]))
 
 
@@ -105,9 +107,16 @@ def estimate(design: Design, *, reml: bool, start: Floats | None = None, control
     first = _from_moments(engine) if start is None else engine.inward(np.asarray(start, float))
     theirs = Parameters([t.template for t in design.terms]).join(engine.outward(first))
     objective = engine.objective(reml=reml)
+    exact, searched = engine.factor, searcher(engine.cross_products, engine.factor, control)
+    if searched is not exact:
+        engine, objective = replace(engine, factor=searched), objective.over(searched)
     minimum, engine, objective = _minimize(engine, objective, first, control)
+    if isinstance(searched, Iterative) and control.finish and minimum.status is not Status.NOT_FINITE:
+        last = searched.exact() if searched is exact else exact
+        minimum, engine, objective = _finish(engine, objective, minimum, last, control)
     minimum = _on_the_boundary(engine, objective, minimum, control.tol)
-    return _record(engine, objective, minimum, theirs, reml=reml)
+    record = _record(engine, objective, minimum, theirs, reml=reml)
+    return _sampled(record, searched, objective) if isinstance(searched, Iterative) else record
 
 
 def _from_moments(engine: Engine) -> Floats:
@@ -139,6 +148,18 @@ def _minimize(engine: Engine, objective: Deviance, start: Floats, control: Contr
     return replace(second, iterations=total), engine, objective
 
 
+def _finish(
+    engine: Engine, objective: Deviance, minimum: Minimum, exact: Factor | None, control: Control
+) -> tuple[Minimum, Engine, Deviance]:
+    """End an iterative search with exact steps, where there is an exact factorization."""
+    if exact is None:
+        return minimum, engine, objective
+    last = objective.over(exact)
+    left = max(1, control.max_iterations - minimum.iterations)
+    second = minimize(last, minimum.theta, n=engine.cross_products.n, tol=control.tol, max_iterations=left)
+    return replace(second, iterations=minimum.iterations + second.iterations), replace(engine, factor=exact), last
+
+
 def _on_the_boundary(engine: Engine, objective: Deviance, minimum: Minimum, tol: float) -> Minimum:
     """Put parameters that are nearly on the boundary at the boundary where the objective does not mind."""
     if not np.isfinite(minimum.value):
@@ -150,7 +171,7 @@ def _on_the_boundary(engine: Engine, objective: Deviance, minimum: Minimum, tol:
         value = objective.value(theta)
     except np.linalg.LinAlgError:
         return minimum
-    if value > minimum.value + tol:
+    if value > minimum.value + max(tol, objective.noise):
         return minimum
     return replace(minimum, theta=theta, value=value)
 
@@ -192,3 +213,16 @@ def _record(engine: Engine, objective: Deviance, minimum: Minimum, start: Floats
         n=cp.n,
         convergence=convergence,
     )
+
+
+def _sampled(record: FitRecord, searched: Iterative, objective: Deviance) -> FitRecord:
+    """Add what an iterative search drew and what error it leaves."""
+    last = record.convergence.factorization
+    convergence = replace(
+        record.convergence,
+        factorization=last if last == searched.name else f"{searched.name}, {last}",
+        loglik_se=0.5 * objective.logdet_se,
+        probes=searched.probes,
+        cg_iterations=searched.cg_iterations,
+    )
+    return replace(record, convergence=convergence)

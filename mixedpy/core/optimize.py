@@ -19,6 +19,9 @@ __all__ = ["Minimum", "Objective", "Step", "minimize", "trust_region_step"]
 _ROUNDING = 1e-13
 """Relative rounding error of a deviance, per unit of its number of observations."""
 
+_NOISE_SHARE = 0.1
+"""A decrement below this share of the Monte-Carlo error of decrements is not worth a step."""
+
 _SMALLEST_RADIUS = 1e-9
 
 _SLOW = 0.02
@@ -30,6 +33,10 @@ _NEAR = 1.0
 
 class Objective(Protocol):
     """A function of theta in two phases."""
+
+    @property
+    def noise(self) -> float:
+        """Part of a step's gain that may be Monte-Carlo error, as of the last derivatives; 0 for an exact function."""
 
     def value(self, theta: Floats) -> float:
         """Value at theta; raises ``numpy.linalg.LinAlgError`` where it has none."""
@@ -103,7 +110,7 @@ def minimize(objective: Objective, start: Floats, *, n: int, tol: float = 1e-8, 
     n : int
         Number of observations, the scale of the objective's rounding error.
     tol : float
-        Stop when a step is expected to gain less than this.
+        Stop when a step is expected to gain less than this, or less than Monte-Carlo error may have made up.
     max_iterations : int
         Limit on steps tried.
 
@@ -134,14 +141,15 @@ def minimize(objective: Objective, start: Floats, *, n: int, tol: float = 1e-8, 
     radius = 1.0
     before: float | None = None  # what the last full Newton step promised
     left = np.inf
-    rounding = _ROUNDING * n
     status = Status.ITERATION_LIMIT
     iterations = 0
     while iterations < max_iterations:
         iterations += 1
+        rounding = max(_ROUNDING * n, objective.noise)
+        goal = max(tol, _NOISE_SHARE * objective.noise)
         scale = np.maximum(1.0, np.abs(theta))  # steps are measured against parameters that are large
         trial = trust_region_step(gradient * scale, (hessian + correction) * scale * scale[:, None], radius)
-        if trial.predicted < tol:
+        if trial.predicted < goal:
             left, status = trial.predicted, Status.CONVERGED
             break
         there = theta + scale * trial.step
@@ -153,11 +161,11 @@ def minimize(objective: Objective, start: Floats, *, n: int, tol: float = 1e-8, 
         if trial.newton and trial.predicted < 1e-2 and before is not None:
             missed = 4.0 * (ratio - 1.0) ** 2 if trial.predicted > 100.0 * rounding else 0.0
             left = trial.predicted * max(min(1.0, trial.predicted / before), missed)
-            if left < tol and value_there <= value + rounding:
+            if left < goal and value_there <= value + rounding:
                 theta, value, status = there, value_there, Status.CONVERGED
                 break
         left = trial.predicted
-        if not value_there < value + (rounding if trial.predicted < 1e-6 else 0.0):
+        if not value_there < value + (rounding if trial.predicted < max(1e-6, 10.0 * objective.noise) else 0.0):
             if trial.predicted < 10.0 * rounding:  # the promised gain is lost in rounding error
                 status = Status.CONVERGED
                 break

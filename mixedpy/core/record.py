@@ -57,7 +57,14 @@ class Convergence:
     start : (k,) array
         theta at which the optimizer started, in the user's parameters.
     factorization : str
-        Which factorization served: "chain", "schur-dense", "schur-sparse", "dense".
+        Which factorization served: "chain", "schur-dense", "schur-sparse", "iterative", "dense", or two of them where
+        an iterative search was finished by an exact one ("iterative, schur-dense").
+    loglik_se : float
+        Monte-Carlo standard error of the log-likelihood; 0 unless the last factorization was iterative.
+    probes : int
+        Random vectors behind the estimates; 0 unless an iterative factorization served.
+    cg_iterations : int
+        Iterations of conjugate gradients in all.
     """
 
     status: Status
@@ -70,6 +77,9 @@ class Convergence:
     min_eigenvalue: float
     start: Floats
     factorization: str
+    loglik_se: float = 0.0
+    probes: int = 0
+    cg_iterations: int = 0
 
     @property
     def converged(self) -> bool:

@@ -38,6 +38,11 @@ def build_glmm(request: GlmmRequest) -> tuple[Built, Family]:
         )
     if not isinstance(request.control, Control):
         raise TypeError(f"control={request.control!r} must be made by mixedpy.Control(...)")
+    if request.control.factorization != "auto":
+        raise ValueError(
+            f"Control(factorization={request.control.factorization!r}) is for linear models; a generalized one chooses how "
+            "it keeps its cross-products, so leave it at 'auto'"
+        )
     family = _family(request)
     built = design_stage.build(
         request.formula,

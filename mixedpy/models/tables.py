@@ -88,4 +88,5 @@ def _notes(fit: LmmFit) -> Notes:
         message=None if fit.converged else fit.convergence.status.value,
         dropped=tuple(fit.schema.dropped),
         n_missing_rows=fit.schema.n_missing_rows,
+        loglik_se=fit.convergence.loglik_se,
     )

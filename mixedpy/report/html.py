@@ -200,7 +200,7 @@ def _varcorr(record: VarCorrRecord, digits: int, components: Sequence[str]) -> s
 
 def _sizes(notes: Notes, *, as_double: bool) -> str:
     sizes = f"Number of obs: {notes.nobs}, groups: {parts.groups_text(notes, as_double=as_double)}"
-    return _paragraphs([sizes, *parts.missing_messages(notes)])
+    return _paragraphs([sizes, *parts.missing_messages(notes), *parts.accuracy_messages(notes)])
 
 
 def _coefficients(record: SummaryRecord, digits: int) -> str:

@@ -11,6 +11,7 @@ from mixedpy.report.rounding import round_decimals, zap_small
 
 __all__ = [
     "LARGEST_CORRELATION",
+    "accuracy_messages",
     "class_name",
     "correlation_cells",
     "correlation_note",
@@ -164,6 +165,21 @@ def missing_messages(notes: Notes) -> list[str]:
         return []
     plural = "" if notes.n_missing_rows == 1 else "s"
     return [f"{notes.n_missing_rows} observation{plural} deleted due to missingness"]
+
+
+def accuracy_messages(notes: Notes) -> list[str]:
+    """Give the Monte-Carlo standard error of an estimated log-likelihood, in its own line as lme4 has none.
+
+    Examples
+    --------
+    >>> accuracy_messages(Notes(10, (("g", 2),), loglik_se=0.00123456))
+    ['Monte-Carlo standard error of the log-likelihood: 0.0012']
+    >>> accuracy_messages(Notes(10, (("g", 2),)))
+    []
+    """
+    if notes.loglik_se == 0.0:
+        return []
+    return [f"Monte-Carlo standard error of the log-likelihood: {notes.loglik_se:.2g}"]
 
 
 def correlation_cells(names: Sequence[str], correlation: Floats) -> tuple[list[str], list[str], list[list[str]]]:

@@ -136,6 +136,8 @@ class Notes:
         Aliased columns left out of the fixed effects.
     n_missing_rows : int
         Rows left out for missing values.
+    loglik_se : float
+        Monte-Carlo standard error of the log-likelihood; 0 where it is exact.
     """
 
     nobs: int
@@ -145,6 +147,7 @@ class Notes:
     message: str | None = None
     dropped: tuple[str, ...] = ()
     n_missing_rows: int = 0
+    loglik_se: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ def print_text(record: PrintRecord, digits: int = 4) -> str:
 
     Notes
     -----
-    Rows left out for missing values are counted below the sizes, as by R's ``lm``; lme4 does not mention them.
+    Rows left out for missing values are counted below the sizes, as by R's ``lm``; lme4 does not mention them. The
+    Monte-Carlo error of a log-likelihood estimated by the iterative factorization stands there too.
     The line on the optimizer of a singular fit names lme4's optimizer, as R's does; that of a fit that did not converge
     names the optimizer that ran.
 
@@ -205,7 +206,8 @@ def _criteria_lines(criteria: Criteria, decimals: int) -> list[str]:
 
 def _size_lines(notes: Notes, *, as_double: bool) -> list[str]:
     lines = fill_line([f"Number of obs: {notes.nobs}, groups: ", parts.groups_text(notes, as_double=as_double)])
-    return [*lines, *(f"  ({text})" for text in parts.missing_messages(notes))]
+    messages = [*parts.missing_messages(notes), *parts.accuracy_messages(notes)]
+    return [*lines, *(f"  ({text})" for text in messages)]
 
 
 def _rank_lines(notes: Notes) -> list[str]:

@@ -97,6 +97,11 @@ def test_families_and_links(data: pd.DataFrame) -> None:
         mp.glmer("yes ~ x + (1 | g)", data, family=3)  # type: ignore[arg-type]
 
 
+def test_factorization_is_not_for_generalized_models(data: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="for linear models"):
+        mp.glmer("yes ~ x + (1 | g)", data, control=mp.Control(factorization="sparse"))
+
+
 def test_zero_formulas(data: pd.DataFrame) -> None:
     with pytest.raises(mp.FormulaError, match="one-sided"):
         mp.glmer("count ~ x + (1 | g)", data, family="poisson", ziformula="x")

@@ -26,10 +26,13 @@ class Reduced:
         log|V|.
     gram : (p + 1, p + 1) array
         [X y]'V^-1[X y].
+    logdet_se : float
+        Monte-Carlo standard error of ``logdet``; 0 where it is exact.
     """
 
     logdet: float
     gram: Floats
+    logdet_se: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class Derivatives:
         e'dSigma_s Z'V^-1Z dSigma_t e.
     fixed : (p, T) array
         X'V^-1Z dSigma_t e.
+    noise : (T, T) array or None
+        Monte-Carlo covariance of the gradient in the T directions; None where it is exact.
     """
 
     dSigma: tuple[Floats, ...]
@@ -82,6 +87,7 @@ class Derivatives:
     score: Floats
     quadratic: Floats
     fixed: Floats
+    noise: Floats | None = None
 
 
 class Factor(Protocol):

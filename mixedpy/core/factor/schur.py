@@ -24,7 +24,7 @@ from mixedpy.core.factor.protocol import Derivatives, Reduced, Seed
 from mixedpy.core.factor.storage import Storage
 from mixedpy.core.levelwise import Eliminated, apply_left, level_kernel, posterior
 
-__all__ = ["Schur"]
+__all__ = ["Schur", "floored"]
 
 _LAMBDA_FLOOR = 1e-7
 """Diagonals of the trailing Lambda are kept this far from zero; the deviance moves by about 1e-11."""
@@ -95,7 +95,7 @@ class Schur:
 
     def update(self, Lambdas: list[Floats]) -> Reduced:
         """Eliminate the first term, assemble S and factor it."""
-        Lambdas = [Lambdas[0], *(_floored(L) for L in Lambdas[1:])]
+        Lambdas = [Lambdas[0], *(floored(L) for L in Lambdas[1:])]
         Sigma = Lambdas[0] @ Lambdas[0].T
         done = self.kernel.eliminate(Sigma, Lambdas[0])
         SigmaY = apply_left(Sigma, done.Y)
@@ -240,12 +240,13 @@ class Schur:
         return out
 
 
-def _floored(L: Floats) -> Floats:
+def floored(L: Floats, floor: float = _LAMBDA_FLOOR) -> Floats:
+    """Keep the diagonal of a relative covariance factor at least this far from zero."""
     diagonal = np.diag(L)
-    if np.abs(diagonal).min() >= _LAMBDA_FLOOR:
+    if np.abs(diagonal).min() >= floor:
         return L
     L = L.copy()
-    np.fill_diagonal(L, np.where(np.abs(diagonal) < _LAMBDA_FLOOR, _LAMBDA_FLOOR, diagonal))
+    np.fill_diagonal(L, np.where(np.abs(diagonal) < floor, floor, diagonal))
     return L
 
 

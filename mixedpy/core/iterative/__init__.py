@@ -1,0 +1,1 @@
+"""Crossed terms of any size, nothing factored: conjugate gradients, and log-determinants from their coefficients."""
