@@ -40,8 +40,8 @@ def build_glmm(request: GlmmRequest) -> tuple[Built, Family]:
         raise TypeError(f"control={request.control!r} must be made by mixedpy.Control(...)")
     if request.control.factorization != "auto":
         raise ValueError(
-            f"Control(factorization={request.control.factorization!r}) is for linear models; a generalized one chooses how "
-            "it keeps its cross-products, so leave it at 'auto'"
+            f"Control(factorization={request.control.factorization!r}) is for linear models; a generalized one chooses "
+            "how it keeps its cross-products, so leave it at 'auto'"
         )
     family = _family(request)
     built = design_stage.build(

@@ -38,7 +38,7 @@ _AUXILIARY_SCALE = 0.5
 _LARGE = 1000
 """Order of the Schur complement from which BLAS may use all its threads."""
 
-_DIFFERENCE = 1e-3
+_DIFFERENCE = 1e-4
 """Step, in eta units, of the differences that give the Hessian of a quadrature."""
 
 
@@ -188,22 +188,18 @@ def _minimize(
 
 
 def _with_exact_hessian(objective: Objective, optimum: Optimum, scale: Floats) -> Optimum:
-    """Hessian of a quadrature by central differences of its gradient, and the Newton step that it gives."""
+    """Hessian of a quadrature by differences of its exact gradient, and the Newton step that it gives."""
     at = optimum.evaluation
     P = len(at.x)
     H = np.empty((P, P))
-    us = [point.u for point in at.points]
-    none: list[None] = [None] * len(us)
+    none: list[None] = [None] * len(at.points)
     for k in range(P):
-        ends = []
-        for sign in (1.0, -1.0):
-            x = at.x.copy()
-            x[k] += sign * _DIFFERENCE / scale[k]
-            there = objective.value(x, us, none, 1e-12)
-            if not np.isfinite(there.deviance):
-                return optimum
-            ends.append(objective.gradient(there))
-        H[k] = (ends[0] - ends[1]) * scale[k] / (2.0 * _DIFFERENCE)
+        x = at.x.copy()
+        x[k] += _DIFFERENCE / scale[k]
+        there = objective.value(x, objective.predicted_modes(at, x - at.x, _DIFFERENCE), none, 1e-10)
+        if not np.isfinite(there.deviance):
+            return optimum
+        H[k] = (objective.gradient(there) - optimum.gradient) * scale[k] / _DIFFERENCE
     H = 0.5 * (H + H.T)
     eigenvalues = np.asarray(np.linalg.eigvalsh(H / np.outer(scale, scale)), np.float64)
     if eigenvalues[0] <= 0.0:
