@@ -20,7 +20,7 @@ from mixedpy.errors import (
     SingularFitWarning,
     warn,
 )
-from mixedpy.inference.glmm.diagnose import separation
+from mixedpy.inference.glmm.diagnose import alike_levels, separation
 from mixedpy.models.families import find_family
 from mixedpy.models.glmm_request import GlmmRequest
 
@@ -164,9 +164,9 @@ def singular_terms(schema: Schema, record: GlmmRecord, control: Control) -> list
 
 def warn_glmm(design: Design, schema: Schema, record: GlmmRecord, control: Control) -> None:
     """Warn of separation, of a fit that did not converge, and of a singular one."""
-    message = separation(design, schema, record)
-    if message is not None:
-        warn(SeparationWarning(message))
+    for message in (separation(design, schema, record), alike_levels(design, schema, record)):
+        if message is not None:
+            warn(SeparationWarning(message))
     if not record.convergence.converged:
         text = f"the fit did not converge: {record.convergence.status.value}"
         warn(ConvergenceWarning(text))

@@ -131,6 +131,13 @@ def test_all_zero_responses(data: pd.DataFrame, family: str) -> None:
         mp.glmer("zero ~ x + (1 | g)", data.assign(zero=0.0), family=family)
 
 
+def test_levels_of_like_responses_are_told() -> None:
+    data = pd.DataFrame({"g": np.tile(np.arange(10), 20).astype(str), "y": np.tile(np.repeat([0.0, 1.0], 5), 20)})
+    with pytest.warns(mp.SeparationWarning, match="in 10 of its 10 levels all y are alike"):
+        fit = mp.glmer("y ~ 1 + (1 | g)", data)
+    assert fit.converged
+
+
 def test_groups_of_zeros_alone_are_no_fault(data: pd.DataFrame) -> None:
     rng = np.random.default_rng(4)
     data["y"] = np.where(data["g"].isin(["a", "b"]), 0.0, rng.integers(0, 2, N))

@@ -8,12 +8,15 @@ from mixedpy.core.arrays import Design
 from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.design import Schema
 
-__all__ = ["separation"]
+__all__ = ["alike_levels", "separation"]
 
 _FAR = 8.0
 """Effects on the linear predictor beyond this, with standard errors beyond ``_VAGUE``, are on their way to infinity."""
 
 _VAGUE = 15.0
+
+_WIDE = 10.0
+"""Standard deviations of random effects beyond this, on the scale of these links, are on their way to infinity."""
 
 _LINKS = ("logit", "probit", "cloglog", "cauchit", "log")
 
@@ -46,3 +49,23 @@ def separation(design: Design, schema: Schema, record: GlmmRecord) -> str | None
         f"so that the estimates of {', '.join(found)} are on their way to infinity and their z values mean nothing. "
         "Drop or merge the predictors or levels, or test them by comparing log-likelihoods, which stand"
     )
+
+
+def alike_levels(design: Design, schema: Schema, record: GlmmRecord) -> str | None:
+    """Describe random effects whose levels hold responses that are all alike, None where there are none."""
+    if record.family.link not in _LINKS or not record.family.discrete:
+        return None
+    for term, names, Lambda in zip(design.terms, schema.terms, record.Lambda, strict=True):
+        sd = float(np.sqrt((Lambda * Lambda).sum(axis=1)).max())
+        if sd < _WIDE:
+            continue
+        low, high = np.full(term.n_levels, np.inf), np.full(term.n_levels, -np.inf)
+        np.minimum.at(low, term.codes, design.y)
+        np.maximum.at(high, term.codes, design.y)
+        alike = int((low == high).sum())
+        return (
+            f"the random effects of {names.name} have a standard deviation of {sd:.3g} on the scale of the link: in "
+            f"{alike} of its {term.n_levels} levels all {schema.response} are alike, and the likelihood rises or stays "
+            "flat as it grows. The data do not determine it; use a coarser grouping factor"
+        )
+    return None
