@@ -334,6 +334,7 @@ class GlmmFit:
             parts, xi = of_fit(self.design, self.schema, self.record), auxiliary_predictors(self.record)
         else:
             check_offset_is_a_column(self.request)
+            fitting.check_trials_are_a_column(self.schema, self.request)
             parts = of_table(self.schema, self.record, newdata, weights=True)
             xi = new_auxiliary_predictors(self.schema, self.record, newdata)
         return simulate_glmm(parts, self.schema, self.record, xi, given, nsim=nsim, seed=seed), parts.index

@@ -24,7 +24,15 @@ from mixedpy.inference.glmm.diagnose import alike_levels, separation
 from mixedpy.models.families import find_family
 from mixedpy.models.glmm_request import GlmmRequest
 
-__all__ = ["auxiliary_columns", "build_glmm", "check_response", "estimate_built", "singular_terms", "warn_glmm"]
+__all__ = [
+    "auxiliary_columns",
+    "build_glmm",
+    "check_response",
+    "check_trials_are_a_column",
+    "estimate_built",
+    "singular_terms",
+    "warn_glmm",
+]
 
 MOST_NODES = 25
 MOST_EFFECTS = 3
@@ -119,6 +127,15 @@ def check_response(design: Design, schema: Schema, family: Family) -> None:
         f"the family {family.name} wants {offence.rule}; the response {schema.response} breaks this in "
         f"{offence.count} of {design.n} rows, first in row {row} (counting from 0): {value:g}"
     )
+
+
+def check_trials_are_a_column(schema: Schema, request: GlmmRequest) -> None:
+    """Refuse to draw responses for new rows whose numbers of trials or prior weights are not in a column."""
+    if schema.formula.counts is not None or (request.weights is not None and schema.weights_name is None):
+        raise DataError(
+            "new responses need the numbers of trials of the new rows; fit the proportion of successes with "
+            'weights="<column of trials>", and give that column in newdata'
+        )
 
 
 def auxiliary_columns(built: Built, family: Family) -> tuple[Floats | None, ...]:

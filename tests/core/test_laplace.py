@@ -113,6 +113,11 @@ def test_both_stores_agree_with_a_dense_matrix(structure: str) -> None:
         np.testing.assert_allclose(precision.solve(right), np.linalg.solve(M, right.T).T, atol=1e-10)
         h = sum(z * v for z, v in zip(inner.zeta, Inverse(precision).times(inner.zeta), strict=True))
         np.testing.assert_allclose(h, np.einsum("ni,ij,nj->n", Z, np.linalg.inv(M), Z), atol=1e-10)
+        start, whole = 0, np.linalg.inv(M)
+        for term, blocks in zip(rows.terms, Inverse(precision).blocks(), strict=True):
+            places = start + np.arange(term.m * term.J).reshape(term.m, term.J)
+            np.testing.assert_allclose(blocks, whole[places[:, None, :], places[None, :, :]], atol=1e-10)
+            start += places.size
         point = b.evaluate(psi, None, None, EXACT)
         found = differences(lambda p, u=point.u: b.tangents(b.evaluate(p, u, None, EXACT)).gradient, psi)
         assert relative(hessian(b, point, b.tangents(point))[0], found) < 1e-5

@@ -144,6 +144,15 @@ def test_simulate_is_repeatable_and_has_the_fitted_moments(fit: mp.GlmmFit) -> N
     assert ((given * fit.design.weights[:, None]).round(9) % 1 == 0).all(axis=None)
 
 
+def test_simulated_new_rows_need_their_trials(cbpp: pd.DataFrame, fit: mp.GlmmFit) -> None:
+    with pytest.raises(mp.DataError, match="numbers of trials"):
+        fit.simulate(newdata=cbpp)
+    weighted = mp.glmer("share ~ period + (1 | herd)", cbpp, weights="size")
+    new = cbpp.head(3).assign(size=[5, 7, 9], herd="new")
+    drawn = weighted.simulate(4, seed=1, newdata=new)
+    assert ((drawn.to_numpy() * np.array([[5], [7], [9]])).round(9) % 1 == 0).all()
+
+
 def test_residuals(fit: mp.GlmmFit) -> None:
     mu, y, m = fit.fitted, fit.design.y, fit.design.weights
     np.testing.assert_allclose(fit.residuals("response"), y - mu)

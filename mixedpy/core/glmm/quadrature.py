@@ -11,6 +11,7 @@ with the parameters: with Phi the lower triangle of L^-1 dM L^-T, its diagonal h
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -71,20 +72,36 @@ class Integral:
     shares: Floats
 
 
-def _node(block: Block, point: Point, x: Floats) -> Floats:
-    """u at a node, (q,)."""
-    u = point.u.reshape(block.rows.m, -1) + np.einsum("baj,b->aj", point.precision.inverse_factor, x)
-    return u.ravel()
+_ENTRIES = 200_000
+"""Nodes times rows that are evaluated together: enough for small tables to be one pass, few enough for the cache."""
+
+
+def _batches(nodes: Nodes, n: int) -> Iterator[slice]:
+    size = max(1, _ENTRIES // n)
+    for start in range(0, len(nodes.x), size):
+        yield slice(start, start + size)
+
+
+def _at_nodes(block: Block, point: Point, x: Floats) -> tuple[Floats, Floats]:
+    """u (K, m, J) and eta (K, n) at nodes x (K, m)."""
+    rows, inner = block.rows, point.inner
+    u = point.u.reshape(rows.m, -1) + np.einsum("baj,kb->kaj", point.precision.inverse_factor, x)
+    eta = np.repeat(u[:, 0], rows.counts, axis=1)
+    eta *= inner.zeta[0]
+    for a in range(1, rows.m):
+        eta += np.repeat(u[:, a], rows.counts, axis=1) * inner.zeta[a]
+    eta += inner.fixed
+    return u, eta
 
 
 def integrate(block: Block, point: Point, nodes: Nodes) -> Integral:
     """Evaluate the integral at every level."""
-    rows, family, inner = block.rows, block.family, point.inner
+    rows, inner = block.rows, point.inner
     logs = np.empty((len(nodes.x), rows.J))
-    for k, x in enumerate(nodes.x):
-        u = _node(block, point, x)
-        kernel = family.kernel(rows.y, rows.weights, inner.eta(u), inner.xi)
-        logs[k] = np.add.reduceat(kernel, rows.starts) - 0.5 * (u * u).reshape(rows.m, -1).sum(0)
+    for batch in _batches(nodes, rows.n):
+        u, eta = _at_nodes(block, point, nodes.x[batch])
+        kernel = block.family.kernel(rows.y, rows.weights, eta, inner.xi)
+        logs[batch] = np.add.reduceat(kernel, rows.starts, axis=1) - 0.5 * (u * u).sum(axis=1)
     logs = np.nan_to_num(logs, nan=-np.inf) + nodes.log_weights[:, None]
     most = logs.max(0)
     shares = np.exp(logs - most)
@@ -95,25 +112,26 @@ def integrate(block: Block, point: Point, nodes: Nodes) -> Integral:
 
 def integrated_gradient(block: Block, point: Point, tangents: Tangents, nodes: Nodes, integral: Integral) -> Floats:
     """Gradient of the quadrature's deviance in psi, (P,)."""
-    rows, family, inner, L = block.rows, block.family, point.inner, block.L
+    rows, inner, L = block.rows, point.inner, block.L
     m, J, nk = rows.m, rows.J, L + block.p
     gradient = np.zeros(len(tangents.gradient))
     slope = np.zeros((m, J))  # sum_k p_k (zeta'r_k - u_k)
     spread = np.zeros((m, m, J))  # sum_k p_k (zeta'r_k - u_k) x_k'
     mean_r = np.zeros(rows.n)
-    for x, share in zip(nodes.x, integral.shares, strict=True):
-        u = _node(block, point, x)
-        eta = inner.eta(u)
-        by_row = np.repeat(share, rows.counts)
-        r = family.slopes(rows.y, rows.weights, eta, inner.xi)[0]
+    for batch in _batches(nodes, rows.n):
+        x, share = nodes.x[batch], integral.shares[batch]
+        u, eta = _at_nodes(block, point, x)
+        by_row = np.repeat(share, rows.counts, axis=1)
+        r = block.family.slopes(rows.y, rows.weights, eta, inner.xi)[0]
         r = np.where(by_row > 0.0, r, 0.0) * by_row
-        mean_r += r
-        g = rows.transposed(inner.zeta, r).reshape(m, J) - share * u.reshape(m, J)
-        slope += g
-        spread += g[:, None, :] * x[None, :, None]
+        mean_r += r.sum(axis=0)
+        for a in range(m):
+            g = np.add.reduceat(r * inner.zeta[a], rows.starts, axis=1) - share * u[:, a]
+            slope[a] += g.sum(axis=0)
+            spread[a] += x.T @ g
         for k, entry in enumerate(block.entries):
-            i, j = rows.column[entry.term, entry.a], rows.column[entry.term, entry.b]
-            gradient[k] += rows.level_sums(i, times_z(r, rows.z(i))) @ u.reshape(m, J)[j]
+            zr = np.add.reduceat(times_z(r, rows.z(entry.a)), rows.starts, axis=1)
+            gradient[k] += float(np.vdot(zr, u[:, entry.b]))
         if len(gradient) > nk:
             gradient[nk:] += _auxiliary(block, eta, inner.xi, by_row)
     gradient[L:nk] = rows.X @ mean_r
@@ -133,6 +151,6 @@ def _auxiliary(block: Block, eta: Floats, xi: tuple[Floats, ...], by_row: Floats
     out: list[float] = []
     slopes = block.family.auxiliary_slopes(rows.y, rows.weights, eta, xi)
     for columns, (dl, _, _) in zip(rows.auxiliary, slopes, strict=True):
-        weighted = np.where(by_row > 0.0, dl, 0.0) * by_row
+        weighted = (np.where(by_row > 0.0, dl, 0.0) * by_row).sum(axis=0)
         out.extend([float(weighted.sum())] if columns is None else (columns @ weighted).tolist())
     return np.array(out)
