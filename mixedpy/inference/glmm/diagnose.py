@@ -56,7 +56,8 @@ def alike_levels(design: Design, schema: Schema, record: GlmmRecord) -> str | No
     if record.family.link not in _LINKS or not record.family.discrete:
         return None
     for term, names, Lambda in zip(design.terms, schema.terms, record.Lambda, strict=True):
-        sd = float(np.sqrt((Lambda * Lambda).sum(axis=1)).max())
+        by_row = [sum(design.columns[c] * Lambda[a, b] for a, c in enumerate(term.columns)) for b in range(term.m)]
+        sd = float(np.sqrt(np.mean(np.sum(np.square(by_row), axis=0))))  # of a row: columns may lie far from zero
         if sd < _WIDE:
             continue
         low, high = np.full(term.n_levels, np.inf), np.full(term.n_levels, -np.inf)
