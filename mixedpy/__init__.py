@@ -25,6 +25,7 @@ from mixedpy.errors import (
     ConvergenceWarning,
     DataError,
     FormulaError,
+    IntervalWarning,
     MixedpyError,
     MixedpyWarning,
     RankDeficiencyWarning,
@@ -33,10 +34,17 @@ from mixedpy.errors import (
     SparseFallbackWarning,
 )
 from mixedpy.inference.selection import NA
+from mixedpy.models.bootstrap import Bootstrap
+from mixedpy.models.comparison import Comparison, anova, compare
 from mixedpy.models.glmer import glmer, glmer_nb
 from mixedpy.models.glmm import GlmmFit
 from mixedpy.models.lmer import lmer
 from mixedpy.models.lmm import LmmFit
+from mixedpy.models.manyfits import ManyFits
+from mixedpy.models.power import Power
+from mixedpy.models.prepared import Prepared, prepare
+from mixedpy.models.profile import Profile
+from mixedpy.models.rlrt import RlrtResult, rlrt
 
 __version__ = "0.1.0.dev0"
 
@@ -45,6 +53,8 @@ __all__ = [
     "Beta",
     "BetaBinomial",
     "Binomial",
+    "Bootstrap",
+    "Comparison",
     "Control",
     "ConvergenceWarning",
     "DataError",
@@ -53,21 +63,31 @@ __all__ = [
     "Gaussian",
     "GlmmFit",
     "Hurdle",
+    "IntervalWarning",
     "InverseGaussian",
     "LmmFit",
+    "ManyFits",
     "MixedpyError",
     "MixedpyWarning",
     "NegativeBinomial1",
     "NegativeBinomial2",
     "Poisson",
+    "Power",
+    "Prepared",
+    "Profile",
     "RankDeficiencyWarning",
+    "RlrtResult",
     "SeparationWarning",
     "SingularFitWarning",
     "SparseFallbackWarning",
     "ZeroInflated",
     "__version__",
+    "anova",
+    "compare",
     "datasets",
     "glmer",
     "glmer_nb",
     "lmer",
+    "prepare",
+    "rlrt",
 ]

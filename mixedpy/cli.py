@@ -58,8 +58,13 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("formula", metavar="FORMULA", help='as in lme4: "y ~ x + (x | g)"')
     fit.add_argument("data", metavar="DATA", type=Path, help="table: .csv or .tsv, also .gz")
     fit.add_argument("--family", metavar="F", help='of a generalized model: "binomial", "poisson", "gamma(log)", ...')
-    fit.add_argument("--nagq", metavar="K", type=int, default=1, help="quadrature nodes of a generalized model")
+    fit.add_argument("--nagq", metavar="K", type=int, help="quadrature nodes of a generalized model (default: 1)")
     fit.add_argument("--ml", action="store_true", help="maximum likelihood rather than REML")
+    fit.add_argument(
+        "--ddf",
+        choices=["satterthwaite", "kenward-roger", "none"],
+        help="denominator degrees of freedom of the t tests (default: satterthwaite); none leaves out p values",
+    )
     fit.add_argument("--weights", metavar="COL", help="column of prior weights")
     fit.add_argument("--offset", metavar="COL", help="column with a known part of the linear predictor")
     fit.add_argument("--format", choices=["text", "html"], default="text", help="of the summary (default: text)")
@@ -75,10 +80,15 @@ def _fit(args: argparse.Namespace) -> int:
     table = _read(args.data)
     fit: LmmFit | GlmmFit
     if args.family is None:
+        if args.nagq is not None:
+            raise DataError("--nagq is for generalized models; give --family as well, or leave it out")
         fit = lmer(args.formula, table, reml=not args.ml, weights=args.weights, offset=args.offset)
+        ddf = args.ddf or "satterthwaite"
     else:
-        fit = _generalized(args, table)
-    text = _render(fit, args.format)
+        if args.ddf is not None:
+            raise DataError("--ddf is for linear models; leave it out with --family, whose z values have none")
+        fit, ddf = _generalized(args, table), "none"
+    text = _render(fit, args.format, None if ddf == "none" else ddf)
     if args.out is None:
         print(text, flush=True)
     else:
@@ -88,7 +98,14 @@ def _fit(args: argparse.Namespace) -> int:
 
 def _generalized(args: argparse.Namespace, table: pd.DataFrame) -> GlmmFit:
     try:
-        return glmer(args.formula, table, family=args.family, nagq=args.nagq, weights=args.weights, offset=args.offset)
+        return glmer(
+            args.formula,
+            table,
+            family=args.family,
+            nagq=1 if args.nagq is None else args.nagq,
+            weights=args.weights,
+            offset=args.offset,
+        )
     except MixedpyError:
         raise
     except ValueError as error:  # an unknown family, link or number of nodes
@@ -100,8 +117,8 @@ def _datasets(args: argparse.Namespace) -> int:
     return 0
 
 
-def _render(fit: LmmFit | GlmmFit, form: str) -> str:
-    summary = fit.summary(ddf=None)
+def _render(fit: LmmFit | GlmmFit, form: str, ddf: str | None) -> str:
+    summary = fit.summary() if isinstance(fit, GlmmFit) else fit.summary(ddf=ddf)
     return summary._repr_html_() if form == "html" else str(summary).rstrip("\n")
 
 

@@ -9,6 +9,7 @@ __all__ = [
     "ConvergenceWarning",
     "DataError",
     "FormulaError",
+    "IntervalWarning",
     "MixedpyError",
     "MixedpyWarning",
     "RankDeficiencyWarning",
@@ -57,6 +58,10 @@ class MixedpyWarning(UserWarning):
 
 class ConvergenceWarning(MixedpyWarning):
     """The optimizer stopped before its criteria for convergence were met."""
+
+
+class IntervalWarning(MixedpyWarning):
+    """A confidence interval lacks a limit, or rests on fewer replicates than were asked for."""
 
 
 class SingularFitWarning(MixedpyWarning):

@@ -7,7 +7,7 @@ listed in ``tests/reference/lmm_cases.R``. ``mixedpy.lmer(case.formula, case.fra
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ import pandas as pd
 
 from mixedpy import datasets
 
-__all__ = ["CASES", "PRINTED", "AtTheta", "Case", "Modes", "Printed", "Residuals", "Term", "VarCorr", "case"]
+__all__ = ["CASES", "PRINTED", "AtTheta", "Case", "Modes", "Printed", "Residuals", "Term", "VarCorr", "case", "table"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -223,18 +223,23 @@ class Case:
 
     def frame(self) -> pd.DataFrame:
         """Make the table that the model was fitted to: missing values set, then columns derived."""
-        frame = datasets.load(self.data)
-        for column, positions in self.missing.items():
-            if not isinstance(frame[column].dtype, pd.CategoricalDtype):
-                frame[column] = frame[column].astype(float)
-            frame.loc[frame.index[list(positions)], column] = np.nan
-        for column, (operation, source, *arguments) in self.derive.items():
-            frame[column] = _derived(frame[source], operation, arguments)
-        return frame
+        return table(self.data, self.missing, self.derive)
 
     def options(self) -> dict[str, Any]:
         """Give the keyword arguments of ``mixedpy.lmer``."""
         return {"reml": self.reml, "weights": self.weights, "offset": self.offset}
+
+
+def table(data: str, missing: Mapping[str, Sequence[int]], derive: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Load a data set, set values to missing, then derive columns."""
+    frame = datasets.load(data)
+    for column, positions in missing.items():
+        if not isinstance(frame[column].dtype, pd.CategoricalDtype):
+            frame[column] = frame[column].astype(float)
+        frame.loc[frame.index[list(positions)], column] = np.nan
+    for column, (operation, source, *arguments) in derive.items():
+        frame[column] = _derived(frame[source], operation, arguments)
+    return frame
 
 
 def case(name: str) -> Case:
@@ -242,7 +247,7 @@ def case(name: str) -> Case:
     return _by_name()[name]
 
 
-def _derived(source: pd.Series, operation: str, arguments: list[str]) -> Any:
+def _derived(source: pd.Series, operation: str, arguments: Sequence[str]) -> Any:
     if operation == "factor":
         levels = np.unique(source.dropna().to_numpy())
         return pd.Categorical(source.astype(str), categories=[str(level) for level in levels])

@@ -47,3 +47,25 @@ CONDVAR_RTOL = 2e-3
 
 # t values inherit the errors of estimate and standard error.
 T_ATOL = 1e-3
+
+# Limits of intervals, in units of the interval's width. lme4 reads its limits off a spline through some ten points on
+# either side.
+CONFINT_WIDTH = 2e-3
+WALD_WIDTH = 1e-4
+
+# zeta at a given value of the parameter: the root of a difference of two deviances, each good to about 1e-7 in lme4.
+ZETA_ATOL = 2e-3
+
+# Degrees of freedom, standard errors and F of fits whose theta is exact on both sides. lmerTest's derivatives are
+# numerical, good to about 1e-6.
+DDF_RTOL = 1e-4
+KR_SE_RTOL = 1e-5
+F_RTOL = 1e-4
+PVALUE_RTOL = 2e-3  # a tail probability of 1e-12 moves thirty times as fast as its quantile
+
+# Default settings stop when 1e-8 of the deviance is left to gain, about 1e-4 of a standard error of theta; degrees of
+# freedom on few levels move about as much.
+DEFAULT_DDF_RTOL = 2e-4
+
+CAIC_ATOL = 0.1
+R2_ATOL = 1e-3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -66,9 +67,16 @@ class Template(Protocol):
         """Names of the parameters, as lme4 has them, given those of the m effects."""
 
 
+@cache
+def _above_diagonal(m: int) -> NDArray[np.bool_]:
+    return np.triu(np.ones((m, m), bool), 1)
+
+
 def lower_root(root: Floats) -> Floats:
     """Turn a square root of a covariance matrix, (m, m), into the lower triangular one; diagonals not negative."""
-    if np.triu(root, 1).any():
+    if len(root) == 1:
+        return np.abs(root)
+    if root[_above_diagonal(len(root))].any():
         root = np.asarray(np.linalg.qr(root.T, mode="r")).T
     return root * np.where(np.diag(root) < 0, -1.0, 1.0) + 0.0
 
@@ -98,12 +106,17 @@ class Unstructured:
     linear_closed: bool = field(default=True, init=False)
     scale_closed: bool = field(default=True, init=False)
     positions: tuple[NDArray[np.intp], NDArray[np.intp]] = field(init=False, repr=False, compare=False)
+    directions: Floats = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         columns, rows = np.triu_indices(self.m)
         if self.flipped:
             rows, columns = self.m - 1 - rows, self.m - 1 - columns
+        directions = np.zeros((self.size, self.m, self.m))
+        directions[(np.arange(self.size), rows, columns)] = 1.0
+        directions.flags.writeable = False
         object.__setattr__(self, "positions", (rows, columns))
+        object.__setattr__(self, "directions", directions)
 
     @property
     def size(self) -> int:
@@ -117,10 +130,8 @@ class Unstructured:
         return L
 
     def jacobian(self, theta: Floats) -> Floats:
-        """Derivatives of Lambda, (size, m, m)."""
-        D = np.zeros((self.size, self.m, self.m))
-        D[(np.arange(self.size), *self.positions)] = 1.0
-        return D
+        """Derivatives of Lambda, (size, m, m): the same everywhere."""
+        return self.directions
 
     def curvature(self, theta: Floats, D: Floats) -> Floats:
         """Zero: Lambda is linear in theta."""

@@ -133,7 +133,7 @@ class Deviance:
         gradient = np.empty(len(self.theta))
         for space, dSigma, dLambda in zip(spaces, found.dSigma, found.dLambda, strict=True):
             own = space.slice
-            gradient[own] = np.tensordot(space.jacobian, dLambda, 2)
+            gradient[own] = space.jacobian.reshape(len(space.jacobian), -1) @ dLambda.ravel()
             hessian[own, own] += space.second_order(dSigma, dLambda)
         if found.noise is not None:
             self.noise = _expected_decrement(found.noise, hessian)

@@ -22,7 +22,7 @@ from mixedpy.core.optimize import Minimum, minimize
 from mixedpy.core.parameters import Parameters
 from mixedpy.core.record import Convergence, FitRecord, Status
 
-__all__ = ["Engine", "estimate", "prepare"]
+__all__ = ["Engine", "estimate", "estimate_prepared", "prepare"]
 
 _PATIENCE = 6
 """Steps after which unstructured terms are turned round: their triangular form has a curved valley where the first
@@ -102,10 +102,17 @@ def estimate(design: Design, *, reml: bool, start: Floats | None = None, control
     FitRecord
         Whether or not the optimizer converged; ``convergence.status`` tells.
     """
+    return estimate_prepared(prepare(design, control), reml=reml, start=start, control=control)
+
+
+def estimate_prepared(
+    engine: Engine, *, reml: bool, start: Floats | None = None, control: Control | None = None
+) -> FitRecord:
+    """Fit a model whose design has been prepared; arguments as for :func:`estimate`."""
     control = control or Control()
-    engine = prepare(design, control)
     first = _from_moments(engine) if start is None else engine.inward(np.asarray(start, float))
-    theirs = Parameters([t.template for t in design.terms]).join(engine.outward(first))
+    templates = [t.template for t in engine.conditioned.design.terms]
+    theirs = Parameters(templates).join(engine.outward(first))
     objective = engine.objective(reml=reml)
     exact, searched = engine.factor, searcher(engine.cross_products, engine.factor, control)
     if searched is not exact:

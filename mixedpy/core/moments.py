@@ -9,6 +9,7 @@ ratio of 0.1).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ import scipy.sparse as sp
 from mixedpy.core.arrays import Floats
 from mixedpy.core.crossproducts import CrossBlocks, CrossProducts
 
-__all__ = ["moment_start"]
+__all__ = ["moment_start", "moment_starts"]
 
 _PRIOR_RATIO = 0.1
 _SMALLEST = 0.05
@@ -52,20 +53,45 @@ def moment_start(cp: CrossProducts) -> list[Floats]:
     list of (m,) arrays
         sqrt(tau) for each term, in the order of ``cp``; never below 0.05.
     """
+    p = cp.p
+    random = [right[:, p, :, None] for right in cp.right]
+    found = moment_starts(cp, random, cp.fixed[:p, p:], cp.fixed[p, p:])
+    return [sd[:, 0] for sd in found]
+
+
+def moment_starts(cp: CrossProducts, random: Sequence[Floats], fixed: Floats, square: Floats) -> list[Floats]:
+    """Relative standard deviations of every term's effects, for B responses to one design.
+
+    Parameters
+    ----------
+    cp : CrossProducts
+        Of a design with X of full rank; its own response is not used.
+    random : sequence of (m, J, B) arrays
+        Level blocks of Z'Wy.
+    fixed : (p, B) array
+        X'Wy.
+    square : (B,) array
+        y'Wy.
+
+    Returns
+    -------
+    list of (m, B) arrays
+        sqrt(tau) for each term, in the order of ``cp``; never below 0.05.
+    """
     p, k = cp.p, sum(cp.m)
     G = np.linalg.inv(cp.fixed[:p, :p])
-    beta = G @ cp.fixed[:p, p]
-    Q, T = np.zeros(k + 1), np.zeros((k + 1, k + 1))
-    Q[k] = cp.fixed[p, p] - beta @ cp.fixed[:p, p]
+    beta = G @ fixed
+    Q, T = np.zeros((k + 1, len(square))), np.zeros((k + 1, k + 1))
+    Q[k] = square - np.einsum("xb,xb->b", beta, fixed)
     T[k, k] = cp.n - p
     columns: list[list[_Column]] = []
     u = 0
-    for m, own, right in zip(cp.m, cp.own, cp.right, strict=True):
+    for m, own, right, z in zip(cp.m, cp.own, cp.right, random, strict=True):
         X = right[:, :p]
         GX = np.matmul(G, X)
         term = []
         for a in range(m):
-            A, E = own[a, a], right[a, p] - beta @ X[a]
+            A, E = own[a, a], z[a] - X[a].T @ beta
             weight = (1.0 + _PRIOR_RATIO * A) ** -2
             rest = A - np.einsum("xj,xj->j", X[a], GX[a])
             Q[u + a] = weight @ (E * E)
@@ -90,9 +116,10 @@ def moment_start(cp: CrossProducts) -> list[Floats]:
         for v, two in enumerate(every):
             T[u, v] += np.vdot(one.weighted_P.T, two.P)
     tau = np.linalg.lstsq(T, Q, rcond=None)[0]
-    residual = max(tau[k], 0.05 * Q[k] / T[k, k])
-    theta = np.sqrt(np.maximum(tau[:k] / residual, _SMALLEST**2)) if residual > 0 else np.ones(k)
-    return np.split(theta, first[1:-1])
+    residual = np.maximum(tau[k], 0.05 * Q[k] / T[k, k])
+    usable = residual > 0
+    theta = np.sqrt(np.maximum(tau[:k] / np.where(usable, residual, 1.0), _SMALLEST**2))
+    return np.split(np.where(usable, theta, 1.0), first[1:-1])
 
 
 def _crossed(blocks: CrossBlocks, N: Floats, one: _Column, two: _Column) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from scipy.linalg import lapack
 
 from mixedpy.core.arrays import Floats
 from mixedpy.core.record import Status
@@ -198,7 +199,7 @@ def minimize(objective: Objective, start: Floats, *, n: int, tol: float = 1e-8, 
         iterations,
         gradient_norm=float(np.abs(gradient).max()),
         decrement=float(left),
-        min_eigenvalue=float(np.linalg.eigvalsh(hessian)[0]),
+        min_eigenvalue=float(_eigen(hessian)[0][0]),
     )
 
 
@@ -214,13 +215,21 @@ def _corrected(correction: Floats, hessian: Floats, step: Floats, missing: Float
     return np.zeros_like(correction)
 
 
+def _eigen(hessian: Floats) -> tuple[Floats, Floats]:
+    """Eigenvalues, increasing, and eigenvectors; LAPACK itself, since the matrices are tiny."""
+    w, vectors, info = lapack.dsyev(hessian)
+    if info:
+        raise np.linalg.LinAlgError("the eigenvalues of the Hessian did not converge")
+    return w, vectors
+
+
 def trust_region_step(gradient: Floats, hessian: Floats, radius: float) -> Step:
     """Minimize g's + s'H s / 2 over |s| <= radius, in the eigenvectors of H (More & Sorensen 1983).
 
     Where H has a negative eigenvalue and the gradient no component along its eigenvector, as at a variance of zero that
     wants to grow, the step is completed to the radius along that eigenvector.
     """
-    w, vectors = np.linalg.eigh(hessian)
+    w, vectors = _eigen(hessian)
     along = vectors.T @ gradient
     floor = max(1e-9 * abs(w[-1]), 1e-12)
     shift = max(0.0, floor - w[0])

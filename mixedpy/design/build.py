@@ -184,6 +184,7 @@ def build(
         dropped=dropped,
         assign=encoding.assign,
         term_labels=terms.labels,
+        fixed_terms=terms,
         fixed=encoding,
         terms=random.schemas,
         offsets=terms.offsets,

@@ -17,7 +17,7 @@ from mixedpy.design.evaluate import CONSTANTS, Evaluator, UserFunction
 from mixedpy.design.frame import NaAction, Table, open_table, suggestion
 from mixedpy.design.random import Grouping, TermSchema
 from mixedpy.errors import DataError
-from mixedpy.formula import Formula
+from mixedpy.formula import Formula, Terms
 from mixedpy.formula.expressions import column_names
 from mixedpy.formula.syntax import Node
 
@@ -42,6 +42,8 @@ class Schema:
         Term of each column of X: 0 is the intercept, k is ``term_labels[k - 1]``.
     term_labels : tuple of str
         The fixed terms, such as ``"a:b"``.
+    fixed_terms : Terms
+        The variables of the fixed part and the terms they form.
     fixed : Encoding
         The columns of X.
     terms : tuple of TermSchema
@@ -76,6 +78,7 @@ class Schema:
     dropped: tuple[str, ...]
     assign: tuple[int, ...]
     term_labels: tuple[str, ...]
+    fixed_terms: Terms
     fixed: Encoding
     terms: tuple[TermSchema, ...]
     offsets: tuple[Node, ...]

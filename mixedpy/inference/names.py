@@ -1,15 +1,155 @@
-"""Names of the covariance parameters, and starting values by position."""
+"""Names of the parameters, their values, and starting values by position."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.covariance import Diagonal, Unstructured
+from mixedpy.core.parameters import Parameters
+from mixedpy.core.refit.entries import Entries, entries_are_parameters
 from mixedpy.design import Schema
 from mixedpy.errors import DataError
 
-__all__ = ["start_values", "theta_names"]
+__all__ = [
+    "Parameter",
+    "choose_parameters",
+    "parameter_list",
+    "parameter_table",
+    "parameter_values",
+    "roots_of",
+    "start_values",
+    "theta_names",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter as intervals show them.
+
+    Attributes
+    ----------
+    name : str
+        ``.sig01``, ``.sig02``, ... for standard deviations and correlations of the random effects, ``.sigma``, or the
+        name of the fixed effect.
+    kind : {"sd", "cor", "sigma", "fixed"}
+        What it is.
+    term : int
+        Random term, for "sd" and "cor".
+    a, b : int
+        Effects of the term, a >= b; position of the fixed effect in a.
+    """
+
+    name: str
+    kind: Literal["sd", "cor", "sigma", "fixed"]
+    term: int = -1
+    a: int = -1
+    b: int = -1
+
+
+def parameter_list(design: Design, schema: Schema) -> list[Parameter]:
+    """List the parameters as lme4's ``confint`` orders them.
+
+    Standard deviations and correlations of every term column by column of the lower triangle, the residual standard
+    deviation, the fixed effects. Of standard deviations or correlations that a covariance structure makes equal, or
+    that follow from one correlation, the first stands for all.
+    """
+    out: list[Parameter] = []
+    for i, term in enumerate(design.terms):
+        free = isinstance(term.template, Unstructured)
+        one_sd = schema.terms[i].hom
+        for b in range(term.m):
+            for a in range(b, term.m):
+                if a == b:
+                    wanted = a == 0 or not one_sd
+                else:
+                    wanted = free or ((a, b) == (1, 0) and not isinstance(term.template, Diagonal))
+                if wanted:
+                    out.append(Parameter(f".sig{len(out) + 1:02d}", "sd" if a == b else "cor", i, a, b))
+    fixed = [Parameter(name, "fixed", a=j) for j, name in enumerate(schema.fixed_names)]
+    return [*out, Parameter(".sigma", "sigma"), *fixed]
+
+
+def parameter_values(parameters: Sequence[Parameter], roots: Sequence[Floats], sigma: float, beta: Floats) -> Floats:
+    """Values of parameters, (k,), at one point; see :func:`parameter_table`."""
+    wide = [root[:, :, None] for root in roots]
+    return parameter_table(parameters, wide, np.array([sigma]), beta[None, :])[0]
+
+
+def parameter_table(parameters: Sequence[Parameter], roots: Sequence[Floats], sigma: Floats, beta: Floats) -> Floats:
+    """Values of k parameters at B points, (B, k).
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+        Which ones.
+    roots : sequence of (m, m, B) arrays
+        Square roots of the terms' covariances on the absolute scale.
+    sigma : (B,) array
+        Residual standard deviations.
+    beta : (B, p) array
+        Fixed effects.
+    """
+    out = np.empty((len(sigma), len(parameters)))
+    for k, one in enumerate(parameters):
+        if one.kind == "sigma":
+            out[:, k] = sigma
+        elif one.kind == "fixed":
+            out[:, k] = beta[:, one.a]
+        else:
+            left, right = roots[one.term][one.a], roots[one.term][one.b]  # (m, B)
+            size = np.sqrt((left**2).sum(0) * (right**2).sum(0))
+            if one.kind == "sd":
+                out[:, k] = np.sqrt((left**2).sum(0))
+            else:
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    out[:, k] = np.clip(np.where(size > 0, (left * right).sum(0) / size, np.nan), -1.0, 1.0)
+    return out
+
+
+def roots_of(design: Design, theta: Floats) -> list[Floats]:
+    """Relative covariance factors (m, m, B) of the terms at theta (B, k), in the order of ``Design.terms``."""
+    templates = [term.template for term in design.terms]
+    if entries_are_parameters(templates):
+        return Entries(templates).Lambdas(theta.T)
+    layout = Parameters(templates)
+    every = [layout.Lambdas(one) if np.isfinite(one).all() else None for one in theta]
+    return [
+        np.stack([np.full((t.m, t.m), np.nan) if Ls is None else Ls[i] for Ls in every], axis=2)
+        for i, t in enumerate(templates)
+    ]
+
+
+def choose_parameters(every: Sequence[Parameter], parm: str | int | Sequence[str | int] | None) -> list[Parameter]:
+    """Select parameters by name, position, or the groups ``"theta_"`` and ``"beta_"``; None selects all.
+
+    Raises
+    ------
+    DataError
+        If a name is unknown or a position out of range.
+    """
+    if parm is None:
+        return list(every)
+    names = [one.name for one in every]
+    chosen: list[Parameter] = []
+    for wanted in [parm] if isinstance(parm, str | int) else parm:
+        if wanted in ("theta_", "beta_"):
+            chosen += [one for one in every if (one.kind == "fixed") == (wanted == "beta_")]
+        elif isinstance(wanted, str) and wanted in names:
+            chosen.append(every[names.index(wanted)])
+        elif isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < len(every):
+            chosen.append(every[wanted])
+        else:
+            raise DataError(
+                f"parm={wanted!r} is not a parameter of the model; use names among {', '.join(names)}, positions from "
+                f"0 to {len(every) - 1}, 'theta_' or 'beta_'"
+            )
+    return list(dict.fromkeys(chosen))
 
 
 def theta_names(design: Design, schema: Schema) -> list[str]:
@@ -25,18 +165,18 @@ def theta_names(design: Design, schema: Schema) -> list[str]:
     ]
 
 
-def start_values(design: Design, schema: Schema, start: npt.ArrayLike) -> Floats:
-    """Check starting values for theta: one finite number per parameter."""
+def start_values(design: Design, schema: Schema, start: npt.ArrayLike, argument: str = "start") -> Floats:
+    """Check values for theta given as the argument of that name: one finite number per parameter."""
     theta = np.asarray(start, dtype=float)
     names = theta_names(design, schema)
     if theta.shape != (len(names),):
-        raise DataError(f"start= has shape {theta.shape}; {len(names)} values are wanted: {', '.join(names)}")
+        raise DataError(f"{argument}= has shape {theta.shape}; {len(names)} values are wanted: {', '.join(names)}")
     if not np.isfinite(theta).all():
-        raise DataError(f"start= holds values that are not finite: {theta}; give numbers for {', '.join(names)}")
+        raise DataError(f"{argument}= holds values that are not finite: {theta}; give numbers for {', '.join(names)}")
     bounds = [term.template.bounds() for term in design.terms]
     lower, upper = (np.concatenate(side) for side in zip(*bounds, strict=True))
     # Only correlations are bounded above; a diagonal of Lambda may have either sign.
     for name, value, low, high in zip(names, theta, lower, upper, strict=True):
         if np.isfinite(high) and not low <= value <= high:
-            raise DataError(f"start= gives {name} as {value:g}; a correlation lies between {low:.4g} and {high:g}")
+            raise DataError(f"{argument}= gives {name} as {value:g}; a correlation lies between {low:.4g} and {high:g}")
     return theta

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -10,7 +12,7 @@ from mixedpy.core.arrays import Floats
 from mixedpy.design import Schema
 from mixedpy.errors import DataError
 
-__all__ = ["frame_on_rows", "on_rows", "response"]
+__all__ = ["frame_on_rows", "on_rows", "response", "responses"]
 
 
 def on_rows(schema: Schema, values: Floats) -> pd.Series[float]:
@@ -31,6 +33,42 @@ def _padded(schema: Schema, values: Floats) -> Floats:
     full = np.full((schema.n_total, *values.shape[1:]), np.nan)
     full[schema.rows] = values
     return full
+
+
+def responses(schema: Schema, Y: Any) -> tuple[Floats, pd.Index[Any]]:
+    """Check a matrix of responses given by the user, one per column.
+
+    Returns
+    -------
+    (n, B) array
+        The values of the rows of the fit.
+    Index
+        Labels of the columns; 0, 1, ... where they have none.
+
+    Raises
+    ------
+    DataError
+        If it is not a numeric matrix, its rows are neither those of the fit nor those of the table, or a value of a
+        row of the fit is missing or infinite.
+    """
+    labels = Y.columns if isinstance(Y, pd.DataFrame) else None
+    try:
+        values = np.asarray(Y, dtype=float)
+    except (TypeError, ValueError):
+        raise DataError(f"the responses are not a matrix of numbers but of type {type(Y).__name__}") from None
+    n = len(schema.rows)
+    if values.ndim != 2 or values.shape[0] not in (n, schema.n_total):
+        wanted = f"{n} rows" if n == schema.n_total else f"{n} (the rows used) or {schema.n_total} rows (all of them)"
+        raise DataError(f"the responses have shape {values.shape}; a matrix of {wanted}, one column each, is wanted")
+    if values.shape[0] != n:
+        values = values[schema.rows]
+    bad = np.flatnonzero(~np.isfinite(values).all(0))
+    if len(bad):
+        raise DataError(
+            f"{len(bad)} of {values.shape[1]} responses, the first in column {bad[0]}, have missing or infinite "
+            "values in rows of the fit; the same rows are fitted again, so each needs a finite number"
+        )
+    return values, pd.RangeIndex(values.shape[1]) if labels is None else labels
 
 
 def response(schema: Schema, y: npt.ArrayLike) -> Floats:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from mixedpy.errors import ConvergenceWarning, DataError, FormulaError, MixedpyE
 from mixedpy.models.glmm_request import GlmmRequest
 from mixedpy.models.request import Request
 
-__all__ = ["build_design", "check_offset_is_a_column", "estimate_design", "singular_terms", "warn"]
+__all__ = ["build_design", "check_offset_is_a_column", "estimate_design", "explained", "singular_terms", "warn"]
 
 
 def build_design(request: Request) -> Built:
@@ -42,7 +44,14 @@ def build_design(request: Request) -> Built:
 
 
 def estimate_design(design: Design, schema: Schema, request: Request, start: Floats | None) -> FitRecord:
-    """Estimate, or say in terms of the data why that cannot be done.
+    """Estimate, or say in terms of the data why that cannot be done; errors as for :func:`explained`."""
+    with explained(design, schema):
+        return estimate(design, reml=request.reml, start=start, control=request.control)
+
+
+@contextmanager
+def explained(design: Design, schema: Schema) -> Iterator[None]:
+    """Say in terms of the data why a model cannot be estimated.
 
     Raises
     ------
@@ -56,7 +65,7 @@ def estimate_design(design: Design, schema: Schema, request: Request, start: Flo
             f"the response {schema.response} is the same in all {design.n} rows, {design.y[0]:g}; it must vary"
         )
     try:
-        return estimate(design, reml=request.reml, start=start, control=request.control)
+        yield
     except np.linalg.LinAlgError as error:
         raise MixedpyError(
             f"the model cannot be fitted: {error}. Check whether the predictors determine the response "

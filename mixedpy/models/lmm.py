@@ -18,7 +18,6 @@ from mixedpy.errors import MixedpyError
 from mixedpy.inference import names, rows, selection
 from mixedpy.inference.criteria import criteria
 from mixedpy.inference.fitted import Kind, Level, fitted, residuals
-from mixedpy.inference.icc import icc
 from mixedpy.inference.predict import predict
 from mixedpy.inference.predictors import of_fit, of_table
 from mixedpy.inference.ranef import coef, ranef
@@ -26,9 +25,12 @@ from mixedpy.inference.simulate import simulate
 from mixedpy.inference.varcorr import variance_components
 from mixedpy.inference.vcov import joint_vcov, vcov
 from mixedpy.models import fitting
+from mixedpy.models.explaining import Explaining
+from mixedpy.models.intervals import IntervalMethods
 from mixedpy.models.request import KEEP, Column, Keep, NaAction, Request
 from mixedpy.models.summary import Summary, summarize
 from mixedpy.models.tables import print_record
+from mixedpy.models.testing import Testing
 from mixedpy.models.update import update_formula
 from mixedpy.models.varcorr import VarCorr
 from mixedpy.report.html import print_html
@@ -37,8 +39,8 @@ from mixedpy.report.text import print_text
 __all__ = ["LmmFit", "fit_request"]
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class LmmFit:
+@dataclass(frozen=True, slots=True, weakref_slot=True, repr=False, eq=False)
+class LmmFit(Testing, IntervalMethods, Explaining):
     """A linear mixed model fitted by :func:`mixedpy.lmer`; nothing that is called on it changes it.
 
     Attributes
@@ -177,14 +179,14 @@ class LmmFit:
         """The optimizer's account of itself, as a dictionary."""
         return {**asdict(self.convergence), "status": self.convergence.status.name, "converged": self.converged}
 
-    def summary(self, ddf: None = None, correlation: bool | None = None) -> Summary:
+    def summary(self, ddf: str | None = "satterthwaite", correlation: bool | None = None) -> Summary:
         """Summarize the fit as R's ``summary(m)``.
 
         Parameters
         ----------
-        ddf : None
-            Denominator degrees of freedom of the fixed effects: only None, which leaves out degrees of freedom and
-            p values.
+        ddf : {"satterthwaite", "kenward-roger", "asymptotic", None}
+            Method for the denominator degrees of freedom of the t tests, as in lmerTest. Kenward and Roger's also
+            adjusts the standard errors for small samples. None leaves out degrees of freedom and p values, as lme4.
         correlation : bool, optional
             Whether the print-out shows the correlations of the fixed effects; None shows them for up to 12.
 
@@ -192,10 +194,22 @@ class LmmFit:
         -------
         Summary
             Prints as in R; ``.tables`` holds the tables.
+
+        Raises
+        ------
+        MixedpyError
+            For Kenward and Roger's method on a fit by maximum likelihood.
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> fit = mp.lmer("Reaction ~ Days + (Days | Subject)", mp.datasets.load("sleepstudy"))
+        >>> fit.summary().tables["fixed"].round(3)
+                     Estimate  Std. Error    df  t value  Pr(>|t|)
+        (Intercept)   251.405       6.825  17.0   36.838       0.0
+        Days           10.467       1.546  17.0    6.771       0.0
         """
-        if ddf is not None:
-            raise ValueError(f"summary(ddf={ddf!r}) is not available; use ddf=None for a table without p values")
-        return summarize(self, show_correlation=correlation)
+        return summarize(self, ddf, show_correlation=correlation)
 
     def ranef(self, condvar: bool = False) -> dict[str, pd.DataFrame]:
         """Return the conditional modes of the random effects.
@@ -230,10 +244,6 @@ class LmmFit:
     def vcov(self, full: bool = False) -> pd.DataFrame:
         """Return the covariance matrix of the fixed effects; with ``full`` jointly with the random effects."""
         return joint_vcov(self.design, self.schema, self.record) if full else vcov(self.schema, self.record)
-
-    def icc(self) -> float:
-        """Return the intraclass correlation: the random effects' share of the variance beside the fixed effects."""
-        return icc(self.design, self.record)
 
     def predict(
         self,

@@ -10,6 +10,7 @@ import pandas as pd
 from mixedpy.inference.varcorr import to_frame, variance_components
 from mixedpy.inference.vcov import correlation
 from mixedpy.models.tables import summary_record
+from mixedpy.report.coefmat import coefficient_columns
 from mixedpy.report.html import summary_html
 from mixedpy.report.records import SummaryRecord
 from mixedpy.report.text import summary_text
@@ -22,7 +23,7 @@ __all__ = ["Summary", "summarize"]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Summary:
-    """What ``fit.summary()`` returns: prints as R's ``summary(m)``.
+    """What ``fit.summary()`` returns: prints as R's ``summary(m)``, that of lmerTest where there are p values.
 
     Attributes
     ----------
@@ -45,13 +46,14 @@ class Summary:
         return summary_html(self.record)
 
 
-def summarize(fit: LmmFit, *, show_correlation: bool | None) -> Summary:
+def summarize(fit: LmmFit, ddf: str | None, *, show_correlation: bool | None) -> Summary:
     """Make the summary of a fit; ``show_correlation`` None shows correlations of up to 12 fixed effects."""
-    record = summary_record(fit, show_correlation=show_correlation)
+    record = summary_record(fit, ddf, show_correlation=show_correlation)
     fixed = list(record.coef.names)
-    columns = {"Estimate": record.coef.estimate, "Std. Error": record.coef.se, "t value": record.coef.t}
+    numbers = (record.coef.estimate, record.coef.se, record.coef.df, record.coef.t, record.coef.pvalue)
+    columns = zip(coefficient_columns(record.coef), (x for x in numbers if x is not None), strict=True)
     tables = {
-        "fixed": pd.DataFrame(columns, index=fixed),
+        "fixed": pd.DataFrame(dict(columns), index=fixed),
         "random": to_frame(variance_components(fit.design, fit.schema, fit.record)),
         "scaled_residuals": pd.DataFrame([record.scaled_residuals], columns=["Min", "1Q", "Median", "3Q", "Max"]),
         "correlation": pd.DataFrame(correlation(fit.record), index=fixed, columns=fixed),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mixedpy.inference.criteria import criteria
+from mixedpy.inference.ddf import t_tests
 from mixedpy.inference.fitted import residuals
 from mixedpy.inference.varcorr import VarianceComponents, variance_components
 from mixedpy.inference.vcov import correlation
+from mixedpy.models.memo import inference_of
 from mixedpy.report.records import (
     CoefTable,
     Criteria,
@@ -48,10 +51,9 @@ def print_record(fit: LmmFit) -> PrintRecord:
     )
 
 
-def summary_record(fit: LmmFit, *, show_correlation: bool | None) -> SummaryRecord:
-    """Fill what ``print(fit.summary())`` shows; None shows correlations up to ``MOST_CORRELATED`` fixed effects."""
+def summary_record(fit: LmmFit, ddf: str | None, *, show_correlation: bool | None) -> SummaryRecord:
+    """Fill what ``print(fit.summary(ddf))`` shows; None shows correlations up to ``MOST_CORRELATED`` fixed effects."""
     record = fit.record
-    se = record.sigma * np.sqrt(np.diag(record.unscaled_vcov))
     if show_correlation is None:
         show_correlation = record.p <= MOST_CORRELATED
     return SummaryRecord(
@@ -60,9 +62,19 @@ def summary_record(fit: LmmFit, *, show_correlation: bool | None) -> SummaryReco
         scaled_residuals=np.quantile(residuals(fit.design, record, "scaled"), [0.0, 0.25, 0.5, 0.75, 1.0]),
         varcorr=varcorr_record(variance_components(fit.design, fit.schema, record)),
         notes=_notes(fit),
-        coef=CoefTable(tuple(fit.schema.fixed_names), record.beta, se, record.beta / se),
+        coef=_coefficients(fit, ddf),
         correlation=correlation(record) if show_correlation else None,
     )
+
+
+def _coefficients(fit: LmmFit, ddf: str | None) -> CoefTable:
+    """The table of fixed effects, with degrees of freedom and p values unless ``ddf`` is None."""
+    inference = inference_of(fit, ddf)
+    tests = t_tests(inference, np.eye(fit.record.p))
+    table = CoefTable(tuple(fit.schema.fixed_names), tests.estimate, tests.se, tests.t)
+    if ddf is None:
+        return table
+    return replace(table, df=tests.df, pvalue=tests.pvalue, ddf_label=inference.method.label)
 
 
 def _header(fit: LmmFit) -> FitHeader:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixedpy.core.arrays import Floats
+from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.crossproducts import CrossProducts
 from mixedpy.core.factor.protocol import Derivatives, Reduced, Seed
 from mixedpy.core.levelwise import Eliminated, apply_left, level_kernel, posterior
@@ -35,6 +35,10 @@ class Chain:
         self.Sigmas: list[Floats] = []
         self.eliminated: list[Eliminated] = []
         self.SigmaY: list[Floats] = []
+
+    def with_response(self, design: Design, cross_products: CrossProducts) -> Chain:
+        """The same for another response; there is no symbolic work to share."""
+        return Chain(cross_products)
 
     def update(self, Lambdas: list[Floats]) -> Reduced:
         """Eliminate the terms from the innermost to the outermost."""

@@ -32,6 +32,10 @@ class Dense:
             self.Z.append(Z.reshape(design.n, -1))
         self.Lambdas: list[Floats] = []
 
+    def with_response(self, design: Design, cross_products: CrossProducts) -> Dense:
+        """The same for another response."""
+        return Dense(design, cross_products)
+
     def _blocks(self, S: Floats, i: int) -> Floats:
         return np.asarray(np.kron(np.eye(self.cp.J[i]), S), np.float64)
 

@@ -7,11 +7,12 @@ Notation: V = I + Z Sigma Z' relative to sigma^2; Omega = d(deviance)/d([X y]'V^
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
-from mixedpy.core.arrays import Floats
+from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.crossproducts import CrossProducts
 
 __all__ = ["Derivatives", "Factor", "Reduced", "Seed"]
 
@@ -104,6 +105,12 @@ class Factor(Protocol):
     @property
     def analyses(self) -> int:
         """Number of symbolic analyses made."""
+
+    def with_response(self, design: Design, cross_products: CrossProducts) -> Self:
+        """The same factorization for another response to the same columns.
+
+        Symbolic work is shared, and so may be the storage: of the two only the one updated last is valid.
+        """
 
     def update(self, Lambdas: list[Floats]) -> Reduced:
         """Factor V at the given relative covariance factors (m, m), in elimination order."""

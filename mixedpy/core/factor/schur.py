@@ -9,6 +9,7 @@ With A = Z'Z, term 1 eliminated and 2 all others, B_j = Sigma_1 (I + A_j Sigma_1
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.linalg import blas
 
-from mixedpy.core.arrays import Floats
+from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.crossproducts import CrossProducts
 from mixedpy.core.factor.entries import CrossEntries, trailing_entries
 from mixedpy.core.factor.pairs import LevelPairs
@@ -61,15 +62,11 @@ class Schur:
     def __init__(
         self, cross_products: CrossProducts, entries: CrossEntries, storage: Storage, heavy: NDArray[np.bool_]
     ):
-        self.cp = cp = cross_products
+        cp = cross_products
         self.storage, self.entries = storage, entries
         self.m, self.J = cp.m[0], cp.J[0]
         self.trailing = entries.trailing
-        self.stack = np.concatenate([cp.own[0], cp.right[0]], axis=1)  # [A11 | Z1'[X y]], (m, m + p + 1, J)
-        self.kernel = level_kernel(self.stack)
-        self.right = np.concatenate(
-            [block.transpose(0, 2, 1).reshape(-1, cp.p + 1) for block in cp.right[1:]]
-        )  # Z2'[X y], (q, p + 1)
+        self._take_right_sides(cp)
         self.A12 = entries.matrix(self.m, self.J)
         self.A21 = self.A12.T
         self.pairs = None
@@ -82,6 +79,22 @@ class Schur:
         self.A22[storage.position(rows, cols)] = values
         self.heavy = _HeavyLevels(cp, self.A12, np.flatnonzero(heavy), self.trailing.q) if heavy.any() else None
         self.state: _State | None = None
+
+    def _take_right_sides(self, cp: CrossProducts) -> None:
+        """Lay out what depends on the response."""
+        self.cp = cp
+        self.stack = np.concatenate([cp.own[0], cp.right[0]], axis=1)  # [A11 | Z1'[X y]], (m, m + p + 1, J)
+        self.kernel = level_kernel(self.stack)
+        self.right = np.concatenate(
+            [block.transpose(0, 2, 1).reshape(-1, cp.p + 1) for block in cp.right[1:]]
+        )  # Z2'[X y], (q, p + 1)
+
+    def with_response(self, design: Design, cross_products: CrossProducts) -> Schur:
+        """The same for another response; symbolic work and storage are shared."""
+        other = copy(self)
+        other._take_right_sides(cross_products)
+        other.state = None
+        return other
 
     @property
     def name(self) -> str:
@@ -144,6 +157,27 @@ class Schur:
         e1 = np.einsum("acj,c->aj", state.eliminated.Y, c)
         e1 -= self._swept(self._from_rows(self.A12 @ b2))[:, 0]
         return [state.Sigma @ e1, *self.trailing.split(b2[:, 0])]
+
+    def fixed_products(self) -> list[Floats]:
+        """Z'V^-1[X y] of each term, (m, p + 1, J)."""
+        state = self._last()
+        b2 = self.trailing.multiply(state.Lambdas[1:], state.U)
+        own = state.eliminated.Y - self._swept(self._from_rows(self.A12 @ b2))
+        rest = self.trailing.split(state.R - self.storage.multiply(state.S, b2))
+        return [own, *(block.transpose(0, 2, 1).copy() for block in rest)]
+
+    def random_products(self, W: list[Floats]) -> list[Floats]:
+        """Z'V^-1Z W; W and the result are lists of one (m, c, J) array for each term."""
+        state = self._last()
+        own = np.einsum("abj,bcj->acj", state.eliminated.K, W[0])
+        w2 = np.concatenate([block.transpose(0, 2, 1).reshape(-1, block.shape[1]) for block in W[1:]])
+        t = self.A21 @ self._by_level(W[0] - apply_left(state.Sigma, own))
+        t += self.storage.multiply(state.S, w2)
+        solved = self.storage.solve(self.trailing.multiply(state.Lambdas[1:], t, transposed=True))
+        b2 = self.trailing.multiply(state.Lambdas[1:], solved)
+        rest = self.trailing.split(t - self.storage.multiply(state.S, b2))
+        own += self._swept(self._from_rows(self.A12 @ (w2 - b2)))
+        return [own, *(block.transpose(0, 2, 1).copy() for block in rest)]
 
     def conditional_covariance(self) -> list[Floats]:
         """B + B (A12 Gamma A21)_jj B for the eliminated term, blocks of Gamma for the others."""

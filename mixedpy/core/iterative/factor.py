@@ -18,12 +18,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
-from mixedpy.core.arrays import Floats
+from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.crossproducts import CrossProducts
 from mixedpy.core.factor.protocol import Derivatives, Factor, Reduced, Seed
 from mixedpy.core.factor.schur import floored
@@ -51,6 +53,12 @@ _LOOSER = 100.0
 
 _LAMBDA_FLOOR = 1e-6
 """Diagonals of the system's Lambda are kept this far from zero; the deviance moves by about 1e-12 times the rows."""
+
+
+def _responding(exact: Callable[[], Factor | None], design: Design, cross_products: CrossProducts) -> Factor | None:
+    """The exact factorization for another response."""
+    found = exact()
+    return None if found is None else found.with_response(design, cross_products)
 
 
 def few_columns(cp: CrossProducts, limit: int = _FEW) -> tuple[int, ...]:
@@ -128,6 +136,18 @@ class Iterative:
         self.shares = np.empty(0)  # weight of each in an estimated trace
         self.cg_iterations = 0
         self.state: _State | None = None
+
+    def with_response(self, design: Design, cross_products: CrossProducts) -> Iterative:
+        """The same, with the same probes, for another response; the pattern of the system is shared."""
+        other = copy(self)
+        other.cp = cross_products
+        terms = range(1, cross_products.k - len(self.few))
+        other.right, other.fixed, stack = other._columns(terms)
+        other.stack = np.concatenate([cross_products.own[0], stack], axis=1)
+        other.kernel = level_kernel(other.stack)
+        other.exact = partial(_responding, self.exact, design, cross_products)
+        other.state = None
+        return other
 
     @property
     def probes(self) -> int:

@@ -1,0 +1,1 @@
+"""Null distributions of likelihood-ratio statistics where variances lie on the boundary."""

@@ -1,0 +1,177 @@
+"""Bootstrap replicates of a model's parameters: plans of batches, their numbers, and intervals from them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.refit.refit import Refits
+from mixedpy.inference.intervals import check_level, interval_columns
+from mixedpy.inference.names import Parameter, parameter_table, roots_of
+
+__all__ = [
+    "Batch",
+    "Block",
+    "Kind",
+    "batches",
+    "block_of_refits",
+    "check_nsim",
+    "count_failures",
+    "failed_block",
+    "intervals",
+]
+
+Kind = Literal["percentile", "basic", "studentized"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Replicates that are drawn from one stream of random numbers, whoever computes them."""
+
+    count: int
+    seed: np.random.SeedSequence
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Results of some replicates.
+
+    Attributes
+    ----------
+    values : (B, k) array
+        Statistics; NaN in replicates that failed.
+    errors : (B, k) array
+        Their standard errors, NaN where none is known.
+    failures : tuple of (str or None)
+        Why each replicate failed, None if it did not.
+    """
+
+    values: Floats
+    errors: Floats
+    failures: tuple[str | None, ...]
+
+
+def check_nsim(nsim: int) -> int:
+    """Raise a ValueError unless nsim is a whole number, at least 1."""
+    if isinstance(nsim, bool) or not isinstance(nsim, int | np.integer) or nsim < 1:
+        raise ValueError(f"nsim={nsim!r} must be a whole number, at least 1")
+    return int(nsim)
+
+
+def batches(nsim: int, size: int, seed: int | np.random.Generator | None) -> list[Batch]:
+    """Divide replicates into batches with random numbers of their own, so that results do not depend on who works."""
+    entropy = int(seed.integers(2**63)) if isinstance(seed, np.random.Generator) else seed
+    counts = [size] * (nsim // size) + ([nsim % size] if nsim % size else [])
+    streams = np.random.SeedSequence(entropy).spawn(len(counts))
+    return [Batch(count, stream) for count, stream in zip(counts, streams, strict=True)]
+
+
+def block_of_refits(design: Design, parameters: Sequence[Parameter], refits: Refits) -> Block:
+    """Turn refits into parameters, with standard errors of the fixed effects."""
+    roots = [sigma_root * refits.sigma for sigma_root in roots_of(design, refits.theta)]
+    values = parameter_table(parameters, roots, refits.sigma, refits.beta)
+    errors = np.full_like(values, np.nan)
+    variances = np.einsum("bxx->bx", refits.unscaled_vcov) * refits.sigma[:, None] ** 2
+    for k, one in enumerate(parameters):
+        if one.kind == "fixed":
+            errors[:, k] = np.sqrt(variances[:, one.a])
+    impossible = np.isnan(refits.criterion)
+    failures: list[str | None] = [None] * refits.count
+    for b in np.flatnonzero(~refits.converged):
+        failures[b] = "the criterion has no finite value" if impossible[b] else "the fit did not converge"
+    values[~refits.converged], errors[~refits.converged] = np.nan, np.nan
+    return Block(values, errors, tuple(failures))
+
+
+def failed_block(width: int, reason: str) -> Block:
+    """A replicate that failed, of k = width statistics."""
+    nothing = np.full((1, width), np.nan)
+    return Block(nothing, nothing, (reason,))
+
+
+def count_failures(blocks: Iterable[Block]) -> dict[str, int]:
+    """Number of failed replicates by reason."""
+    return dict(Counter(reason for block in blocks for reason in block.failures if reason is not None))
+
+
+def intervals(
+    estimate: pd.Series[float],
+    replicates: pd.DataFrame,
+    level: float,
+    kind: Kind,
+    estimate_error: pd.Series[float],
+    errors: pd.DataFrame,
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Compute confidence limits.
+
+    Parameters
+    ----------
+    estimate : Series
+        Statistics of the data, (k,).
+    replicates : DataFrame
+        Replicates, (nsim, k); NaN is left out.
+    level : float
+        Confidence level.
+    kind : {"percentile", "basic", "studentized"}
+        Quantiles of the replicates; reflected at the estimate; or of the replicates studentized by their own standard
+        errors (Davison & Hinkley 1997, section 5.2). Quantiles are those of order (R + 1) alpha, between order
+        statistics interpolated on the normal scale, as in R's ``boot.ci``.
+    estimate_error, errors
+        Standard errors of the estimates and of the replicates, for "studentized".
+
+    Returns
+    -------
+    DataFrame
+        Limits.
+    dict of str to str
+        Why limits are missing.
+    """
+    check_level(level)
+    if kind not in get_args(Kind):
+        raise ValueError(f"kind={kind!r} is unknown; use one of {', '.join(map(repr, get_args(Kind)))}")
+    tails = np.array([0.5 - 0.5 * level, 0.5 + 0.5 * level])
+    rows, reasons = [], {}
+    for name in replicates.columns:
+        at, values = float(estimate[name]), replicates[name].to_numpy(float)
+        if kind == "studentized":
+            error = float(estimate_error[name])
+            with np.errstate(invalid="ignore", divide="ignore"):
+                t = (values - at) / errors[name].to_numpy(float)
+            if not np.isfinite(error) or not np.isfinite(t).any():
+                rows.append((np.nan, np.nan))
+                reasons[name] = "no standard error is known; use kind='percentile' or 'basic'"
+                continue
+            low, high = _quantiles(t[np.isfinite(t)], tails[::-1])
+            rows.append((at - low * error, at - high * error))
+            continue
+        values = values[np.isfinite(values)]
+        if not len(values):
+            rows.append((np.nan, np.nan))
+            reasons[name] = "no replicate has a value"
+            continue
+        low, high = _quantiles(values, tails)
+        rows.append((low, high) if kind == "percentile" else (2.0 * at - high, 2.0 * at - low))
+    return pd.DataFrame(rows, index=list(replicates.columns), columns=interval_columns(level)), reasons
+
+
+def _quantiles(values: Floats, tails: Floats) -> tuple[float, float]:
+    """Order statistics at (R + 1) alpha; between two, interpolated on the scale of normal quantiles."""
+    ordered, R = np.sort(values), len(values)
+    out = []
+    for tail in tails.tolist():
+        position = (R + 1) * tail
+        k = int(np.floor(position + 1e-9))
+        if k < 1 or k >= R:
+            out.append(float(ordered[0] if k < 1 else ordered[-1]))
+            continue
+        low, high, want = (float(norm.ppf(p)) for p in (k / (R + 1), (k + 1) / (R + 1), tail))
+        share = (want - low) / (high - low)
+        out.append(float(ordered[k - 1] + share * (ordered[k] - ordered[k - 1])))
+    return out[0], out[1]

@@ -1,0 +1,287 @@
+"""The reference grid: combinations of the predictors at which a fit is predicted, and averages over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.rank import independent_columns
+from mixedpy.design import Schema, fixed_columns
+from mixedpy.design.cells import treatment_encoding
+from mixedpy.design.columns import Basis, Factor, Numeric, as_factor
+from mixedpy.design.frame import open_table, suggestion
+from mixedpy.design.schema import offset_column
+from mixedpy.errors import DataError
+from mixedpy.formula.expressions import column_names
+from mixedpy.formula.syntax import Call, Node, walk
+from mixedpy.inference.hypotheses import model_columns
+
+__all__ = ["Averages", "Grid", "Weights", "averages", "reference_grid"]
+
+Weights = Literal["equal", "proportional", "outer", "cells"]
+"""How the cells of factors that are averaged over are weighted."""
+
+_KEPT = 2
+"""A numeric predictor with up to this many values enters the grid with all of them, others with their mean."""
+
+_FUNCTIONS_OF_LEVELS = frozenset({"factor", "as.factor", "ordered"})
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """All combinations of the predictors' reference values, N in number; the first predictor varies fastest.
+
+    Attributes
+    ----------
+    values : dict of str to list
+        Reference values of each predictor.
+    discrete : frozenset of str
+        Predictors of which the grid holds all values that occur.
+    table : DataFrame
+        The N combinations.
+    L : (N, p) array
+        Rows of the model matrix.
+    offset : (N,) array
+        Known part of the linear predictor.
+    counts : (N,) array
+        Rows of the fit, or their prior weights, in the cell of the discrete predictors.
+    full : (N, P) array
+        Rows of the model matrix in treatment contrasts, with the columns that a fit leaves out.
+    null : (P, k) array
+        Combinations of those columns that vanish in the data: what depends on them cannot be estimated.
+    """
+
+    values: dict[str, list[Any]]
+    discrete: frozenset[str]
+    table: pd.DataFrame
+    L: Floats
+    offset: Floats
+    counts: Floats
+    full: Floats
+    null: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Averages:
+    """Averages over a grid, r in number.
+
+    Attributes
+    ----------
+    labels : DataFrame
+        The values of the predictors that were not averaged over, one row for each average.
+    L : (r, p) array
+        The averages as linear functions of the fixed effects; NaN where not estimable.
+    offset : (r,) array
+        Their known part.
+    averaged : tuple of str
+        Discrete predictors with several values that were averaged over.
+    """
+
+    labels: pd.DataFrame
+    L: Floats
+    offset: Floats
+    averaged: tuple[str, ...]
+
+
+def reference_grid(schema: Schema, design: Design, data: Any, at: Mapping[str, Any] | None = None) -> Grid:
+    """Make the reference grid of a fit.
+
+    Factors enter with all their levels, numeric predictors with their mean over the rows of the fit, or with their
+    values if they have no more than two.
+
+    Parameters
+    ----------
+    schema, design
+        The fitted model.
+    data
+        The table that was fitted.
+    at : mapping of str to values, optional
+        Other values for some predictors.
+
+    Raises
+    ------
+    DataError
+        If ``at`` names no predictor or an unknown level, or the table was changed after the fit.
+    """
+    columns = dict(_columns(schema, data))
+    values: dict[str, list[Any]] = {}
+    discrete = set()
+    for name, (column, as_levels) in columns.items():
+        if isinstance(column, Factor):
+            values[name], kept = _plain(column, as_factor(column).levels), True
+        else:
+            distinct = np.unique(column.values)
+            kept = as_levels or len(distinct) <= _KEPT
+            values[name] = distinct.tolist() if kept else [float(column.values.mean())]
+        if kept:
+            discrete.add(name)
+    for name, given in (at or {}).items():
+        if name not in columns:
+            raise DataError(f"at: `{name}` is no predictor of the fixed part; {suggestion(name, columns)}")
+        values[name] = _given(name, given, values[name] if isinstance(columns[name][0], Factor) else None)
+    rows = [dict(zip(values, reversed(row), strict=True)) for row in product(*reversed(list(values.values())))]
+    table = pd.DataFrame(rows, columns=list(values), index=range(len(rows)))
+    treatment = treatment_encoding(schema)
+    X = model_columns(schema, design, data, treatment)
+    full = fixed_columns(replace(schema, fixed=treatment), _as_data(table))
+    return Grid(
+        values=values,
+        discrete=frozenset(discrete),
+        table=table,
+        L=fixed_columns(schema, _as_data(table)),
+        offset=_offsets(schema, design, table),
+        counts=_counts(design, columns, discrete, table),
+        full=full,
+        null=_null_space(X),
+    )
+
+
+def averages(grid: Grid, over: Sequence[str], weights: Weights = "equal") -> Averages:
+    """Average over all predictors but some.
+
+    Parameters
+    ----------
+    grid : Grid
+        Reference grid.
+    over : sequence of str
+        The predictors whose values are kept apart; the first varies fastest.
+    weights : {"equal", "proportional", "outer", "cells"}
+        Weights of the combinations that are averaged: equal; by the number of rows of each combination in the data as a
+        whole; by the product of the numbers of rows of each level; or by the rows of each cell.
+    """
+    if weights not in get_args(Weights):
+        raise ValueError(f"weights={weights!r} is unknown; use one of {', '.join(map(repr, get_args(Weights)))}")
+    for name in over:
+        if name not in grid.values:
+            raise DataError(f"`{name}` is no predictor of the fixed part; {suggestion(name, grid.values)}")
+    rest = [name for name in grid.values if name not in over]
+    shape = [len(grid.values[name]) for name in reversed(grid.values)]  # the first predictor varies fastest
+    axis = {name: k for k, name in enumerate(reversed(grid.values))}
+    W = _weights(grid, weights, shape, [axis[name] for name in rest])
+    order = [axis[name] for name in reversed(over)] + [axis[name] for name in rest]
+    r = int(np.prod([len(grid.values[name]) for name in over]))
+    cells = np.arange(len(grid.table)).reshape(shape).transpose(order).reshape(r, -1)  # grid rows of each average
+    w = W.ravel()[cells]
+    total = w.sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        w = w / total  # NaN for an empty cell
+    L = np.einsum("rc,rcp->rp", w, grid.L[cells])
+    full = np.einsum("rc,rcp->rp", w, grid.full[cells])
+    outside = np.abs(full @ grid.null).max(axis=1, initial=0.0) > 1e-6 * np.abs(full).max(axis=1, initial=0.0)
+    L[outside] = np.nan
+    labels = grid.table[list(over)].iloc[cells[:, 0]].reset_index(drop=True)
+    averaged = tuple(name for name in rest if len(grid.values[name]) > 1)
+    return Averages(labels, L, np.einsum("rc,rc->r", w, grid.offset[cells]), averaged)
+
+
+def _weights(grid: Grid, weights: Weights, shape: list[int], rest: list[int]) -> Floats:
+    counts = grid.counts.reshape(shape)
+    if weights == "equal":
+        return np.ones(shape)
+    if weights == "cells":
+        return counts
+    kept = tuple(k for k in range(len(shape)) if k not in rest)
+    if weights == "proportional":
+        return np.broadcast_to(counts.sum(axis=kept, keepdims=True), shape)
+    out = np.ones(shape)
+    for k in rest:
+        out = out * counts.sum(axis=tuple(j for j in range(len(shape)) if j != k), keepdims=True)
+    return out
+
+
+def _columns(schema: Schema, data: Any) -> Iterator[tuple[str, tuple[Factor | Numeric, bool]]]:
+    """The columns of the fixed part and its offsets over the rows of the fit, and whether a factor is made of each."""
+    table = open_table(data)
+    variables: list[Node] = [*schema.fixed_terms.variables, *schema.offsets]
+    levels = {
+        part.name
+        for node in variables
+        for call in walk(node)
+        if isinstance(call, Call) and call.function in _FUNCTIONS_OF_LEVELS
+        for part in column_names(call)
+    }
+    seen: set[str] = set()
+    for node in variables:
+        for part in column_names(node):
+            if part.name in table.names and part.name not in seen:
+                seen.add(part.name)
+                column = table.column(part.name)
+                assert not isinstance(column, Basis)  # a table's own column
+                yield part.name, (column.take(schema.rows), part.name in levels)
+
+
+def _plain(column: Factor, levels: Sequence[str]) -> list[Any]:
+    return [level == "TRUE" for level in levels] if column.logical else list(levels)
+
+
+def _given(name: str, given: Any, levels: list[Any] | None) -> list[Any]:
+    listed = [given] if isinstance(given, str) or not np.iterable(given) else list(given)
+    if not listed:
+        raise DataError(f"at: no value is given for `{name}`")
+    if levels is not None:
+        for value in listed:
+            if value not in levels:
+                raise DataError(f"at: `{name}` has no level {value!r}; it has {', '.join(map(repr, levels))}")
+        return listed
+    try:
+        numbers = [float(value) for value in listed]
+    except (TypeError, ValueError):
+        raise DataError(f"at: `{name}` is numeric; {listed} are not all numbers") from None
+    if not np.isfinite(numbers).all():
+        raise DataError(f"at: `{name}` is given values that are not finite: {numbers}")
+    return numbers
+
+
+def _as_data(table: pd.DataFrame) -> dict[str, Any]:
+    """The grid as a table that gives the model's columns even where there is no predictor."""
+    return {str(name): table[name].to_numpy() for name in table.columns} or {"": np.zeros(len(table))}
+
+
+def _offsets(schema: Schema, design: Design, table: pd.DataFrame) -> Floats:
+    """The formula's offsets at the grid, and the mean of an offset that was given beside it."""
+    offset = np.zeros(len(table))
+    if design.offset is None:
+        return offset
+    if schema.offsets:
+        found = offset_column(replace(schema, offset_name=None), _as_data(table))
+        return offset if found is None else found
+    return offset + design.offset.mean()
+
+
+def _counts(
+    design: Design, columns: Mapping[str, tuple[Factor | Numeric, bool]], discrete: set[str], table: pd.DataFrame
+) -> Floats:
+    """Sums of the prior weights in the cells of the discrete predictors."""
+    weights = np.ones(design.n) if design.weights is None else design.weights
+    data = {}
+    for name in discrete:
+        column = columns[name][0]
+        if isinstance(column, Factor):
+            found = as_factor(column)
+            data[name] = np.array(_plain(column, found.levels), dtype=object)[found.codes]
+        else:
+            data[name] = column.values.astype(object)
+    if not discrete:
+        return np.full(len(table), weights.sum())
+    keys = sorted(discrete)
+    totals = pd.DataFrame(data).assign(_=weights).groupby(keys, observed=True)["_"].sum()
+    cells = pd.MultiIndex.from_frame(table[keys]) if len(keys) > 1 else pd.Index(table[keys[0]])
+    return np.asarray(totals.reindex(cells).fillna(0.0), np.float64)
+
+
+def _null_space(X: Floats) -> Floats:
+    """Combinations of the columns of X that vanish, (P, k)."""
+    missing = X.shape[1] - len(independent_columns(list(X.T)))
+    if missing == 0:
+        return np.empty((X.shape[1], 0))
+    size = np.sqrt(np.einsum("ij,ij->j", X, X))
+    scale = 1.0 / np.where(size > 0.0, size, 1.0)
+    _, vectors = np.linalg.eigh((X.T @ X) * np.outer(scale, scale))
+    null = scale[:, None] * vectors[:, :missing]
+    return null / np.abs(null).max(axis=0)

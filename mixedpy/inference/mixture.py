@@ -1,0 +1,122 @@
+"""The null distribution of a likelihood-ratio statistic when the smaller model puts variances on the boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.boundary.cone import ChiBarSquare, chi_bar_square
+from mixedpy.core.boundary.information import expected_information
+from mixedpy.core.control import Control
+from mixedpy.core.estimate import prepare
+from mixedpy.inference.nesting import Embedding, TermEmbedding
+
+__all__ = ["Mixture", "mixture"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """A chi-bar-square distribution with its name for print-outs.
+
+    Attributes
+    ----------
+    distribution : ChiBarSquare
+        The distribution.
+    name : str
+        The mixture, and who derived it.
+    """
+
+    distribution: ChiBarSquare
+    name: str
+
+    def pvalue(self, statistic: float) -> float:
+        """Upper tail probability."""
+        return self.distribution.tail(statistic)
+
+
+def mixture(embedding: Embedding, larger: Design, control: Control, *, extra: int, reml: bool) -> Mixture | None:
+    """Find the distribution of the likelihood-ratio statistic at the fit of the smaller model.
+
+    Parameters
+    ----------
+    embedding : Embedding
+        The smaller random part in the larger one.
+    larger : Design
+        The larger model.
+    control : Control
+        Settings of the factorization.
+    extra : int
+        Fixed effects that the smaller model lacks.
+    reml : bool
+        Whether the statistic is that of the restricted likelihood.
+
+    Returns
+    -------
+    Mixture or None
+        None if no variance is on the boundary, so that chi-square holds.
+
+    Notes
+    -----
+    One effect added to r effects of the same term: 0.5 chi2(r) + 0.5 chi2(r + 1) (Self & Liang 1987; Stram & Lee 1994,
+    Biometrics 50, 1171-1177). In general the statistic is a sum of chi2 for the parameters that may have either sign
+    and the squared length of the projection of a normal vector on the cone of the covariance matrices of the new
+    effects, in the metric of the expected information at the smaller fit, all other parameters projected out.
+    """
+    cones = tuple(k for term in embedding.terms for k in _cones(term))
+    free = extra + sum(len(term.free) for term in embedding.terms)
+    if not cones:
+        return None
+    if cones == (1,):
+        found = chi_bar_square(np.ones((1, 1)), cones, free)
+        return Mixture(found, f"0.5 chi2({free}) + 0.5 chi2({free + 1}), Stram & Lee")
+    information = _effective(embedding, larger, control, reml=reml)
+    found = chi_bar_square(information, cones, free)
+    return Mixture(found, _name(found))
+
+
+def _cones(term: TermEmbedding) -> list[int]:
+    """Orders of the covariance matrices of a term's new effects."""
+    if not term.new:
+        return []
+    return [1] * len(term.new) if term.diagonal else [len(term.new)]
+
+
+def _effective(embedding: Embedding, larger: Design, control: Control, *, reml: bool) -> Floats:
+    """Information on the new effects' covariances, the other parameters projected out."""
+    directions, tested = [], []
+    for term in embedding.terms:
+        pairs = _pairs(term)
+        m = len(term.covariance)
+        E = np.zeros((len(pairs), m, m))
+        for matrix, (a, b) in zip(E, pairs, strict=True):
+            matrix[a, b] = matrix[b, a] = 1.0
+        directions.append(E)
+        tested += [a in term.new and b in term.new for a, b in pairs]
+    covariances = [term.covariance for term in embedding.terms]
+    information = expected_information(prepare(larger, control), covariances, directions, reml=reml)
+    chosen = np.array([*tested, False])
+    rest = ~chosen
+    across = information[np.ix_(chosen, rest)]
+    return information[np.ix_(chosen, chosen)] - across @ np.linalg.solve(information[np.ix_(rest, rest)], across.T)
+
+
+def _pairs(term: TermEmbedding) -> Sequence[tuple[int, int]]:
+    """The entries of the lower triangle that are parameters, column by column."""
+    m = len(term.covariance)
+    return [(a, b) for b in range(m) for a in range(b, m) if a == b or not term.diagonal]
+
+
+def _name(found: ChiBarSquare) -> str:
+    if found.weights is not None:
+        parts = [f"{weight:.3g} chi2({k})" for k, weight in enumerate(found.weights) if weight > 0]
+        return f"{' + '.join(parts)}, chi-bar-square"
+    orders = [f"{k} x {k}" for k in found.cones if k > 1]
+    variances = found.cones.count(1)
+    cone = [f"positive semidefinite {' and '.join(orders)} covariances"] if orders else []
+    if variances:
+        cone.append(f"{variances} variance{'s' if variances > 1 else ''}")
+    free = f"chi2({found.free}) + " if found.free else ""
+    return f"{free}projection on the cone of {' and '.join(cone)}, chi-bar-square"

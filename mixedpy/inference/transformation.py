@@ -1,0 +1,80 @@
+"""The transformation that a formula applies to its response, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixedpy.core.arrays import Floats
+from mixedpy.formula import deparse
+from mixedpy.formula.syntax import Binary, Call, Node, Number, Paren
+
+__all__ = ["Transformation", "transformation_of"]
+
+_Function = Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class Transformation:
+    """A monotone function of the response.
+
+    Attributes
+    ----------
+    name : str
+        As the formula has it: "log", "sqrt".
+    inverse, slope : callable
+        The response at a value of the scale of the model, and the derivative there.
+    ratio : bool
+        Whether differences on the scale of the model are ratios of responses.
+    """
+
+    name: str
+    inverse: _Function
+    slope: _Function
+    ratio: bool
+
+
+def _logarithm(base: float) -> tuple[_Function, _Function]:
+    scale = np.log(base)
+    return (lambda x: np.exp(scale * x)), (lambda x: scale * np.exp(scale * x))
+
+
+_KNOWN: dict[str, tuple[_Function, _Function]] = {
+    "log": _logarithm(np.e),
+    "log2": _logarithm(2.0),
+    "log10": _logarithm(10.0),
+    "log1p": (np.expm1, np.exp),
+    "sqrt": (np.square, lambda x: 2.0 * x),
+    "exp": (np.log, lambda x: 1.0 / x),
+}
+
+
+def transformation_of(response: Node) -> Transformation | None:
+    """Recognize the transformation of a response such as ``log(y)`` or ``sqrt(y + 0.5)``; None if there is none known.
+
+    Examples
+    --------
+    >>> from mixedpy.formula import parse
+    >>> found = transformation_of(parse("log(y + 1) ~ x + (1 | g)").response)
+    >>> found.name, round(float(found.inverse(np.log(5.0))), 12), found.ratio
+    ('log(mu + 1)', 4.0, False)
+    """
+    if not isinstance(response, Call) or response.function not in _KNOWN or len(response.arguments) != 1:
+        return None
+    inner = response.arguments[0]
+    inverse, slope = _KNOWN[response.function]
+    if isinstance(inner, Binary) and inner.operator in ("+", "-") and _constant(inner.right) is not None:
+        shift = _constant(inner.right) or 0.0
+        if inner.operator == "-":
+            shift = -shift
+        name = f"{response.function}(mu {inner.operator} {deparse(inner.right)})"
+        return Transformation(name, lambda x: inverse(x) - shift, slope, ratio=False)
+    return Transformation(response.function, inverse, slope, ratio=response.function in ("log", "log2", "log10"))
+
+
+def _constant(node: Node) -> float | None:
+    if isinstance(node, Paren):
+        return _constant(node.inner)
+    return node.value if isinstance(node, Number) else None

@@ -1,0 +1,360 @@
+"""The bootstrap of a fit: parametric, of residuals, of rows, of groups."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.estimate import estimate_prepared, prepare
+from mixedpy.core.rank import independent_columns
+from mixedpy.core.record import FitRecord
+from mixedpy.core.refit.refit import refit_all
+from mixedpy.core.refit.replicate import Replicator, draw_responses, interior
+from mixedpy.core.refit.resample import Resample, draw_groups, draw_reflated, draw_rows, groups_of, reflate
+from mixedpy.design import Schema
+from mixedpy.errors import DataError, IntervalWarning, MixedpyWarning
+from mixedpy.inference.bootstrap import (
+    Batch,
+    Block,
+    Kind,
+    batches,
+    block_of_refits,
+    check_nsim,
+    count_failures,
+    failed_block,
+    intervals,
+)
+from mixedpy.inference.names import Parameter, choose_parameters, parameter_list, parameter_values
+from mixedpy.inference.parallel import check_n_jobs, run_tasks, shares
+
+if TYPE_CHECKING:
+    from mixedpy.models.lmm import LmmFit
+
+__all__ = ["Bootstrap", "Method", "bootstrap"]
+
+Method = Literal["parametric", "residual", "case", "cluster"]
+Statistic = Callable[["LmmFit"], Any]
+
+_SINGLE = 25
+"""Replicates per batch where each is a fit of its own."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Bootstrap:
+    """Bootstrap replicates of a fit, from :meth:`LmmFit.bootstrap`.
+
+    Attributes
+    ----------
+    replicates : DataFrame
+        One row per replicate, one column per statistic; NaN in replicates that failed.
+    estimate : Series
+        The statistics of the fit itself.
+    replicate_se, estimate_se : DataFrame, Series
+        Their standard errors, NaN where none is known.
+    failures : dict of str to int
+        Number of failed replicates by reason.
+    method : str
+        How replicates were drawn.
+    """
+
+    replicates: pd.DataFrame
+    estimate: pd.Series[float]
+    replicate_se: pd.DataFrame
+    estimate_se: pd.Series[float]
+    failures: dict[str, int]
+    method: str
+
+    @property
+    def nsim(self) -> int:
+        """Number of replicates, failed ones included."""
+        return len(self.replicates)
+
+    @property
+    def failed(self) -> int:
+        """Number of replicates that failed."""
+        return sum(self.failures.values())
+
+    @property
+    def bias(self) -> pd.Series[float]:
+        """Mean of the replicates less the estimate."""
+        return self.replicates.mean() - self.estimate
+
+    @property
+    def se(self) -> pd.Series[float]:
+        """Standard deviations of the replicates."""
+        return self.replicates.std()
+
+    def confint(self, level: float = 0.95, kind: Kind = "percentile") -> pd.DataFrame:
+        """Compute confidence intervals from the replicates.
+
+        Parameters
+        ----------
+        level : float
+            Confidence level.
+        kind : {"percentile", "basic", "studentized"}
+            Quantiles of the replicates; reflected at the estimate; or of the replicates divided by their own standard
+            errors, which are known for fixed effects and for statistics that come with one.
+
+        Returns
+        -------
+        DataFrame
+            One row per statistic; NaN where there is no interval, with an :class:`IntervalWarning` and the reasons in
+            ``.attrs["reasons"]``.
+        """
+        table, reasons = intervals(self.estimate, self.replicates, level, kind, self.estimate_se, self.replicate_se)
+        table.attrs["reasons"] = reasons
+        if reasons:
+            what = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+            warnings.warn(IntervalWarning(f"some limits are missing (NaN). {what}"), stacklevel=2)
+        return table
+
+    def __repr__(self) -> str:
+        table = pd.DataFrame({"estimate": self.estimate, "bias": self.bias, "se": self.se})
+        failed = "".join(f"\n{count} failed: {reason}" for reason, count in self.failures.items())
+        return f"{self.method} bootstrap, {self.nsim} replicates\n{table}{failed}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What a worker needs to draw and refit, all of it plain data."""
+
+    method: Method
+    fit: LmmFit
+    parameters: tuple[Parameter, ...]
+    statistic: Statistic | None
+    names: tuple[str, ...]
+    group: int
+
+
+def bootstrap(
+    fit: LmmFit,
+    nsim: int,
+    statistic: Statistic | None,
+    seed: int | np.random.Generator | None,
+    progress: bool | None,
+    n_jobs: int,
+    method: Method,
+    by: str | None,
+    parm: Any = None,
+) -> Bootstrap:
+    """Draw and refit replicates; see :meth:`LmmFit.bootstrap`."""
+    nsim = check_nsim(nsim)
+    check_n_jobs(n_jobs)
+    if method not in get_args(Method):
+        raise ValueError(f"method={method!r} is unknown; use one of {', '.join(map(repr, get_args(Method)))}")
+    if by is not None and method != "cluster":
+        raise ValueError(
+            f"by={by!r} names the groups to draw with method='cluster'; with method={method!r} leave it out"
+        )
+    parameters = tuple(choose_parameters(parameter_list(fit.design, fit.schema), parm))
+    if statistic is None:
+        roots = [fit.record.sigma * L for L in fit.record.Lambda]
+        values = parameter_values(parameters, roots, fit.record.sigma, fit.record.beta)
+        errors = _standard_errors(fit.record, parameters)
+        names = tuple(one.name for one in parameters)
+    else:
+        names, values, errors = _evaluated(statistic(fit))
+    group = _group(fit, by) if method == "cluster" else -1
+    plain = fit if statistic is not None else replace(fit, request=replace(fit.request, data=None))
+    job = _Job(method, plain, parameters, statistic, names, group)
+    worker = _Worker(job)
+    plan = batches(nsim, worker.batch, seed)
+    if n_jobs == 1:
+        counts = [batch.count for batch in plan]
+        blocks = run_tasks(worker.run, plan, counts, n_jobs=1, progress=progress, unit="fit")
+    else:
+        parts = shares(plan, n_jobs)
+        counts = [sum(batch.count for batch in part) for part in parts]
+        found = run_tasks(partial(_work, job), parts, counts, n_jobs=n_jobs, progress=progress, unit="fit")
+        blocks = [block for share in found for block in share]
+    failures = count_failures(blocks)
+    result = Bootstrap(
+        replicates=pd.DataFrame(np.concatenate([block.values for block in blocks]), columns=list(names)),
+        estimate=pd.Series(values, index=list(names)),
+        replicate_se=pd.DataFrame(np.concatenate([block.errors for block in blocks]), columns=list(names)),
+        estimate_se=pd.Series(errors, index=list(names)),
+        failures=failures,
+        method=method,
+    )
+    if failures:
+        what = "; ".join(f"{count}: {reason}" for reason, count in failures.items())
+        message = f"{result.failed} of {nsim} bootstrap replicates failed and are NaN ({what})"
+        warnings.warn(IntervalWarning(message), stacklevel=3)
+    return result
+
+
+def _work(job: _Job, share: Sequence[Batch]) -> list[Block]:
+    """What one worker does with its share."""
+    worker = _Worker(job)
+    return [worker.run(batch) for batch in share]
+
+
+class _Worker:
+    """Draws and refits; what it prepares once serves all its batches."""
+
+    def __init__(self, job: _Job):
+        self.job = job
+        fit = job.fit
+        self.record, self.design, self.control = fit.record, fit.design, fit.request.control
+        self.engine = prepare(self.design, self.control)
+        self.start = self.record.theta if interior(self.record.Lambda) else None
+        self.replicator: Replicator | None = None
+        if job.method == "parametric" and job.statistic is None:
+            record = self.record
+            self.replicator = Replicator(
+                self.engine,
+                self.design,
+                record.theta,
+                record.beta,
+                record.Lambda,
+                record.sigma,
+                reml=record.reml,
+                control=self.control,
+            )
+        self.parts = reflate(self.design, self.record) if job.method == "residual" else None
+        self.groups = groups_of(self.design, job.group) if job.method == "cluster" else None
+
+    @property
+    def batch(self) -> int:
+        """Replicates per batch, by the model and the method alone."""
+        if self.replicator is not None:
+            return self.replicator.batch
+        if self.job.method == "residual" and self.job.statistic is None:
+            return int(np.clip(2_000_000 // self.design.n, 10, 500))
+        return _SINGLE
+
+    def run(self, batch: Batch) -> Block:
+        """Draw and refit one batch."""
+        rng = np.random.default_rng(batch.seed)
+        if self.replicator is not None:
+            return block_of_refits(self.design, self.job.parameters, self.replicator.run(batch.count, rng))
+        if self.job.method in ("parametric", "residual"):
+            return self._responses(batch.count, rng)
+        return _joined([self._resampled(rng) for _ in range(batch.count)])
+
+    def _responses(self, count: int, rng: np.random.Generator) -> Block:
+        """Responses row by row, to the design as it is."""
+        record, design = self.record, self.design
+        if self.parts is not None:
+            Y = draw_reflated(design, self.parts, count, rng)
+        else:
+            Y = draw_responses(design, record.beta, record.Lambda, record.sigma, count, rng)
+        if self.job.statistic is None:
+            refits = refit_all(
+                self.engine, Y, reml=record.reml, offset=design.offset, start=self.start, control=self.control
+            )
+            return block_of_refits(design, self.job.parameters, refits)
+        return _joined([self._fitted(replace(design, y=y), self.job.fit.schema) for y in Y.T])
+
+    def _resampled(self, rng: np.random.Generator) -> Block:
+        """One design of drawn rows or groups."""
+        drawn = draw_rows(self.design, rng) if self.groups is None else draw_groups(self.design, self.groups, rng)
+        columns = [drawn.design.columns[c] for c in drawn.design.fixed]
+        if len(independent_columns(columns)) < len(columns):
+            return failed_block(len(self.job.names), "columns of X are linearly dependent in the sample")
+        return self._fitted(drawn.design, _schema_of(self.job.fit.schema, drawn))
+
+    def _fitted(self, design: Design, schema: Schema) -> Block:
+        """One fit, and its statistics."""
+        job = self.job
+        if design.y.min() == design.y.max():
+            return failed_block(len(job.names), "the response is constant in the sample")
+        try:
+            record = estimate_prepared(
+                prepare(design, self.control), reml=self.record.reml, start=self.start, control=self.control
+            )
+        except np.linalg.LinAlgError:
+            return failed_block(len(job.names), "the criterion has no finite value")
+        if not record.convergence.converged:
+            return failed_block(len(job.names), "the fit did not converge")
+        if job.statistic is None:
+            roots = [record.sigma * L for L in record.Lambda]
+            values = parameter_values(job.parameters, roots, record.sigma, record.beta)
+            return Block(values[None], _standard_errors(record, job.parameters)[None], (None,))
+        fit = replace(
+            job.fit, record=record, design=design, schema=schema, request=replace(job.fit.request, refitted=True)
+        )
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", MixedpyWarning)
+                names, values, errors = _evaluated(job.statistic(fit))
+        except Exception as error:  # the user's function may raise anything; the replicate counts as failed
+            return failed_block(len(job.names), f"the statistic raised {type(error).__name__}: {error}")
+        if names != job.names:
+            return failed_block(len(job.names), f"the statistic returned {list(names)} instead of {list(job.names)}")
+        return Block(values[None], errors[None], (None,))
+
+
+def _joined(blocks: Sequence[Block]) -> Block:
+    return Block(
+        np.concatenate([block.values for block in blocks]),
+        np.concatenate([block.errors for block in blocks]),
+        tuple(reason for block in blocks for reason in block.failures),
+    )
+
+
+def _standard_errors(record: FitRecord, parameters: Sequence[Parameter]) -> Floats:
+    """Standard errors of fixed effects, NaN for other parameters, (k,)."""
+    every = record.sigma * np.sqrt(np.diag(record.unscaled_vcov))
+    return np.array([every[one.a] if one.kind == "fixed" else np.nan for one in parameters])
+
+
+def _evaluated(value: Any) -> tuple[tuple[str, ...], Floats, Floats]:
+    """Names, values and standard errors of what a statistic returned."""
+    if isinstance(value, pd.Series):
+        return tuple(map(str, value.index)), value.to_numpy(float), np.full(len(value), np.nan)
+    if isinstance(value, Mapping):
+        pairs = [one if isinstance(one, tuple) else (one, np.nan) for one in value.values()]
+        both = np.array(pairs, dtype=float).reshape(len(pairs), 2)
+        return tuple(map(str, value)), both[:, 0], both[:, 1]
+    values = np.atleast_1d(np.asarray(value, dtype=float))
+    if values.ndim != 1:
+        raise TypeError(
+            f"statistic returned an array of shape {values.shape}; return a number, a vector, a Series, or a dict of "
+            "numbers or (number, standard error)"
+        )
+    return tuple(f"t{k}" for k in range(1, len(values) + 1)), values, np.full(len(values), np.nan)
+
+
+def _group(fit: LmmFit, by: str | None) -> int:
+    """The term whose groups are drawn."""
+    names = [term.group for term in fit.schema.terms]
+    if by is not None:
+        if by not in names:
+            raise DataError(
+                f"by={by!r} is no grouping factor of the model; use one of {', '.join(dict.fromkeys(names))}"
+            )
+        return names.index(by)
+    for k in range(len(names)):
+        if all(groups_of(fit.design, k).inside):
+            return k
+    raise DataError(
+        f"the grouping factors {', '.join(dict.fromkeys(names))} are crossed; say with by= which groups to draw"
+    )
+
+
+def _schema_of(schema: Schema, drawn: Resample) -> Schema:
+    """Names for a resampled design; copies of a level are numbered."""
+    terms = []
+    for term, levels, copies in zip(schema.terms, drawn.levels, drawn.copies, strict=True):
+        labels = [term.levels[level] for level in levels]
+        if copies is not None:
+            labels = [f"{label}.{copy + 1}" for label, copy in zip(labels, copies, strict=True)]
+        terms.append(replace(term, levels=tuple(labels)))
+    index = pd.RangeIndex(len(drawn.rows))
+    return replace(
+        schema,
+        terms=tuple(terms),
+        index=index,
+        table_index=index,
+        rows=np.arange(len(drawn.rows)),
+        n_total=len(drawn.rows),
+        missing=(),
+    )

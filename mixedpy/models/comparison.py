@@ -1,0 +1,263 @@
+"""Fits side by side: likelihood-ratio tables as lme4 prints them, and a ranking by information criteria."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2
+
+from mixedpy.core.arrays import Floats
+from mixedpy.errors import MixedpyError
+from mixedpy.inference.criteria import Criteria, criteria
+from mixedpy.inference.mixture import Mixture, mixture
+from mixedpy.inference.nesting import embed
+from mixedpy.models.callernames import names_of
+from mixedpy.models.comparable import by_ml, check_fits, check_names, check_same_data, one_fixed_part
+from mixedpy.models.lmm import LmmFit
+from mixedpy.models.printed import AnovaTable
+from mixedpy.report.anova import AnovaRecord, anova_html, anova_text
+from mixedpy.report.coefmat import format_pvalues
+
+__all__ = ["Comparison", "anova", "compare"]
+
+_REFITTED = "refitting model(s) with ML (instead of REML)"
+_BOUNDARY = "Pr(boundary)"
+_COLUMNS = ("npar", "AIC", "BIC", "logLik", "deviance", "Chisq", "Df", "Pr(>Chisq)")
+
+_ROUNDING = 1e-6
+"""A larger model whose deviance is not lower by more than this has the statistic zero."""
+
+
+class Comparison(AnovaTable):
+    """Likelihood-ratio tests of a sequence of models, one row for each; prints as lme4's ``anova(m0, m1)``.
+
+    It is a DataFrame with lme4's columns and, after them, ``Pr(boundary)``: the p value from the mixture of chi-square
+    distributions that holds when the row above puts variances on the boundary, NaN where it does not. The print-out
+    has lme4's table as it is and these p values with their mixtures below it. ``attrs["mixtures"]`` has the names of
+    the mixtures by row, ``attrs["note"]`` what was refitted.
+    """
+
+    def _record(self) -> AnovaRecord:
+        values = self[list(_COLUMNS)].to_numpy(np.float64)
+        return AnovaRecord(self.attrs["heading"], _COLUMNS, tuple(map(str, self.index)), values)
+
+    def _below(self) -> list[str]:
+        if _BOUNDARY not in self.columns or not self.attrs["mixtures"]:
+            return []
+        mixtures: dict[str, str] = self.attrs["mixtures"]
+        names = list(mixtures)
+        found = format_pvalues([float(self.loc[name, _BOUNDARY]) for name in names], 4)  # type: ignore[arg-type]
+        width = max(map(len, names))
+        lines = [f"{name.ljust(width)}  {p.strip()}  {mixtures[name]}" for name, p in zip(names, found, strict=True)]
+        return ["Corrected for variances on the boundary:", *lines]
+
+    def __str__(self) -> str:
+        above = [self.attrs["note"]] if self.attrs["note"] else []
+        return "\n".join([*above, anova_text(self._record()), *self._below()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        above = f"<p>{escape(self.attrs['note'])}</p>" if self.attrs["note"] else ""
+        below = "<br>".join(map(escape, self._below()))
+        return above + anova_html(self._record()) + (f"<p>{below}</p>" if below else "")
+
+
+def anova(*fits: LmmFit, refit: bool = True, boundary: bool = True, names: Sequence[str] | None = None) -> Comparison:
+    """Compare nested models by likelihood-ratio tests.
+
+    Parameters
+    ----------
+    *fits : LmmFit
+        Two or more fits to the same data; they are put in order of their numbers of parameters.
+    refit : bool
+        Whether REML fits are refitted by maximum likelihood if their fixed parts differ (or if other fits are by
+        maximum likelihood). REML fits with one and the same fixed part are compared by their REML criteria.
+    boundary : bool
+        Whether to add p values for variances on the boundary.
+    names : sequence of str, optional
+        Names of the rows; by default the names of the variables in the calling scope, as in R.
+
+    Returns
+    -------
+    Comparison
+        A DataFrame that prints as lme4's table, with boundary-corrected p values below it.
+
+    Raises
+    ------
+    DataError
+        If the fits are not to the same rows, response and weights.
+    MixedpyError
+        If ``refit`` is False and REML criteria are not commensurate.
+
+    Notes
+    -----
+    Under a smaller model that lacks a variance the statistic is not chi-square, since variances cannot be negative. One
+    effect more in a term of r effects: 0.5 chi2(r) + 0.5 chi2(r + 1) (Stram & Lee 1994, Biometrics 50, 1171-1177).
+    Several at once: a chi-bar-square distribution whose weights come from projections on the cone of covariance
+    matrices in the metric of the expected information (Self & Liang 1987; Shapiro 1988).
+
+    Examples
+    --------
+    >>> import mixedpy as mp
+    >>> sleepstudy = mp.datasets.load("sleepstudy")
+    >>> m0 = mp.lmer("Reaction ~ Days + (1 | Subject)", sleepstudy, reml=False)
+    >>> m1 = mp.lmer("Reaction ~ Days + (Days | Subject)", sleepstudy, reml=False)
+    >>> print(mp.anova(m0, m1))  # doctest: +NORMALIZE_WHITESPACE
+    Data: sleepstudy
+    Models:
+    m0: Reaction ~ Days + (1 | Subject)
+    m1: Reaction ~ Days + (Days | Subject)
+       npar    AIC    BIC  logLik deviance  Chisq Df Pr(>Chisq)
+    m0    4 1802.1 1814.8 -897.04   1794.1
+    m1    6 1763.9 1783.1 -875.97   1751.9 42.139  2  7.072e-10 ***
+    ---
+    Signif. codes:  0 ‘***’ 0.001 ‘**’ 0.01 ‘*’ 0.05 ‘.’ 0.1 ‘ ’ 1
+    Corrected for variances on the boundary:
+    m1  3.961e-10  0.5 chi2(1) + 0.5 chi2(2), Stram & Lee
+    """
+    check_fits("anova", fits, 2)
+    labels = names_of(fits, 2) if names is None else check_names("anova", names, len(fits))
+    check_same_data(fits, labels)
+    found, note = _commensurate(fits, labels, refit=refit)
+    every = [criteria(fit.record) for fit in found]
+    order = sorted(range(len(found)), key=lambda k: every[k].npar)  # stable, as R's order()
+    found, labels, every = [found[k] for k in order], [labels[k] for k in order], [every[k] for k in order]
+    columns = _columns(every)
+    mixtures: dict[str, str] = {}
+    if boundary:
+        corrected = np.full(len(found), np.nan)
+        for k in range(1, len(found)):
+            mixed = _mixture(found[k - 1], found[k])
+            if mixed is not None:
+                statistic = float(columns["Chisq"][k])
+                corrected[k] = mixed.pvalue(statistic if statistic > _ROUNDING else 0.0)
+                mixtures[labels[k]] = mixed.name
+        columns[_BOUNDARY] = corrected
+    table = Comparison(columns, index=labels)
+    data = found[0].schema.data_name
+    table.attrs["heading"] = (
+        *([f"Data: {data}"] if data else []),
+        "Models:",
+        *(f"{name}: {fit.schema.formula.expanded}" for name, fit in zip(labels, found, strict=True)),
+    )
+    table.attrs["note"] = note
+    table.attrs["mixtures"] = mixtures
+    return table
+
+
+def _commensurate(fits: Sequence[LmmFit], labels: Sequence[str], *, refit: bool) -> tuple[list[LmmFit], str | None]:
+    """Make the criteria comparable; the second value says what was done."""
+    reml = [fit.record.reml for fit in fits]
+    if not any(reml) or (all(reml) and one_fixed_part(fits)):
+        return list(fits), None
+    if refit:
+        return [by_ml(fit) for fit in fits], _REFITTED
+    if all(reml):
+        raise MixedpyError(
+            f"{' and '.join(labels)} are REML fits with different fixed parts, whose REML criteria are not comparable; "
+            "leave refit=True, or fit them with reml=False"
+        )
+    which = [label for label, one in zip(labels, reml, strict=True) if one]
+    raise MixedpyError(
+        f"{' and '.join(which)} {'is a REML fit' if len(which) == 1 else 'are REML fits'}, the others are by maximum "
+        "likelihood; leave refit=True, or fit all with reml=False"
+    )
+
+
+def _columns(every: Sequence[Criteria]) -> dict[str, Floats]:
+    loglik = np.array([one.loglik for one in every])
+    npar = np.array([one.npar for one in every])
+    statistic = np.concatenate([[np.nan], 2.0 * np.maximum(np.diff(loglik), 0.0)])
+    df = np.concatenate([[np.nan], np.diff(npar)])
+    return {
+        "npar": npar,
+        "AIC": np.array([one.aic for one in every]),
+        "BIC": np.array([one.bic for one in every]),
+        "logLik": loglik,
+        "deviance": -2.0 * loglik,
+        "Chisq": statistic,
+        "Df": df,
+        "Pr(>Chisq)": chi2.sf(statistic, np.where(df > 0, df, np.nan)),
+    }
+
+
+def _mixture(smaller: LmmFit, larger: LmmFit) -> Mixture | None:
+    """The mixture for two neighbours, or None where chi-square holds or the random parts are not nested."""
+    control = larger.request.control
+    embedding = embed(smaller.design, smaller.record, larger.design, control.singular_tol)
+    if embedding is None:
+        return None
+    extra = larger.record.p - smaller.record.p
+    if extra < 0:
+        return None
+    return mixture(embedding, larger.design, control, extra=extra, reml=larger.record.reml)
+
+
+def compare(
+    *fits: LmmFit,
+    criterion: Literal["aic", "aicc", "bic"] = "aic",
+    names: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Rank models by an information criterion.
+
+    Parameters
+    ----------
+    *fits : LmmFit
+        Two or more fits to the same data, nested or not.
+    criterion : {"aic", "aicc", "bic"}
+        What to rank by.
+    names : sequence of str, optional
+        Names of the rows; by default the names of the variables in the calling scope.
+
+    Returns
+    -------
+    DataFrame
+        One row per fit, the best first: ``npar``, ``loglik``, ``aic``, ``aicc``, ``bic``, ``delta`` (difference to the
+        best) and ``weight``, exp(-delta / 2) in shares of the sum (Burnham & Anderson 2002, section 2.9).
+
+    Raises
+    ------
+    DataError
+        If the fits are not to the same rows, response and weights.
+    MixedpyError
+        If REML fits have different fixed parts, or REML and maximum likelihood are mixed: their criteria are not
+        comparable.
+
+    Examples
+    --------
+    >>> import mixedpy as mp
+    >>> sleepstudy = mp.datasets.load("sleepstudy")
+    >>> line = mp.lmer("Reaction ~ Days + (Days | Subject)", sleepstudy, reml=False)
+    >>> parallel = mp.lmer("Reaction ~ Days + (1 | Subject)", sleepstudy, reml=False)
+    >>> mp.compare(parallel, line).round(2)
+              npar  loglik      aic     aicc      bic  delta  weight
+    line         6 -875.97  1763.94  1764.42  1783.10   0.00     1.0
+    parallel     4 -897.04  1802.08  1802.31  1814.85  38.14     0.0
+    """
+    check_fits("compare", fits, 2)
+    if criterion not in ("aic", "aicc", "bic"):
+        raise ValueError(f"criterion={criterion!r} is unknown; use 'aic', 'aicc' or 'bic'")
+    labels = names_of(fits, 2) if names is None else check_names("compare", names, len(fits))
+    check_same_data(fits, labels)
+    _commensurate(fits, labels, refit=False)
+    every = [criteria(fit.record) for fit in fits]
+    table = pd.DataFrame(
+        {
+            "npar": [one.npar for one in every],
+            "loglik": [one.loglik for one in every],
+            "aic": [one.aic for one in every],
+            "aicc": [one.aicc for one in every],
+            "bic": [one.bic for one in every],
+        },
+        index=labels,
+    )
+    table = table.sort_values(criterion, kind="stable")
+    table["delta"] = table[criterion] - table[criterion].iloc[0]
+    likelihood = np.exp(-0.5 * table["delta"])
+    table["weight"] = likelihood / likelihood.sum()
+    return table

@@ -1,0 +1,174 @@
+"""Tests of the fixed effects of a fit: F tables by term, single-term deletions, contrasts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mixedpy.core.arrays import Floats
+from mixedpy.errors import DataError
+from mixedpy.inference import hypotheses
+from mixedpy.inference.ddf import FTest, Inference, f_test, t_tests
+from mixedpy.inference.hypotheses import Hypotheses
+from mixedpy.models.memo import inference_of
+from mixedpy.models.printed import AnovaTable, anova_table
+
+if TYPE_CHECKING:
+    from mixedpy.models.lmm import LmmFit
+
+__all__ = ["anova", "contrast", "contrast_matrix", "drop1"]
+
+_TYPES = {"1": "I", "2": "II", "3": "III"}
+
+
+def anova(fit: LmmFit, type: int | str, ddf: str | None) -> AnovaTable:
+    """Test every fixed term; see ``LmmFit.anova``."""
+    roman = _TYPES.get(str(type), str(type).upper())
+    if roman == "I":
+        found = hypotheses.type1(fit.schema, fit.design)
+    elif roman == "II":
+        found = hypotheses.type2(fit.schema, fit.design)
+    elif roman == "III":
+        found = hypotheses.type3(fit.schema, fit.design, fit.request.data)
+    else:
+        raise ValueError(f"type={type!r} is unknown; use 1, 2 or 3")
+    found = dict(sorted(found.items(), key=lambda item: len(item[1]) == 0))  # terms without a hypothesis last
+    inference = inference_of(fit, ddf)
+    heading = f"Type {roman} Analysis of Variance Table with {inference.method.label} method"
+    return _table(fit, inference, found, [heading])
+
+
+def drop1(fit: LmmFit, scope: str | Sequence[str] | None, ddf: str | None) -> AnovaTable:
+    """Test the terms that may be dropped; see ``LmmFit.drop1``."""
+    schema = fit.schema
+    terms = hypotheses.droppable(schema)
+    if scope is not None:
+        labels = [schema.term_labels[t] for t in terms]
+        wanted = [scope] if isinstance(scope, str) else list(scope)
+        for label in wanted:
+            if label not in labels:
+                raise DataError(
+                    f"drop1: {label!r} cannot be dropped on its own; terms that are part of no other term are "
+                    + ", ".join(map(repr, labels))
+                )
+        terms = [terms[labels.index(label)] for label in wanted]
+    if schema.dropped:
+        found = hypotheses.deletions(schema, fit.design, fit.request.data, terms)
+    else:
+        every = hypotheses.marginal(schema, fit.design)
+        found = {schema.term_labels[t]: every[schema.term_labels[t]] for t in terms}
+    inference = inference_of(fit, ddf)
+    heading = [f"Single term deletions using {inference.method.label} method:", "\nModel:", fit.formula]
+    return _table(fit, inference, found, heading)
+
+
+def _table(fit: LmmFit, inference: Inference, found: Hypotheses, heading: Sequence[str]) -> AnovaTable:
+    """F tests of the hypotheses."""
+    tests = [f_test(inference, L) for L in found.values()]
+    return anova_table(_columns(fit, tests), list(found), heading)
+
+
+def _columns(fit: LmmFit, tests: Sequence[FTest]) -> dict[str, Floats]:
+    F = np.array([test.statistic for test in tests], float)
+    ndf = np.array([test.ndf if test.ndf else np.nan for test in tests], float)
+    mean = (
+        fit.sigma**2 * F / np.array([test.scaling for test in tests], float)
+    )  # of Wald's statistic, as lmerTest has it
+    return {
+        "Sum Sq": mean * ndf,
+        "Mean Sq": mean,
+        "NumDF": ndf,
+        "DenDF": np.array([test.ddf for test in tests], float),
+        "F value": F,
+        "Pr(>F)": np.array([test.pvalue for test in tests], float),
+    }
+
+
+def contrast(
+    fit: LmmFit,
+    L: npt.ArrayLike | Mapping[str, float] | str | Sequence[Any],
+    rhs: npt.ArrayLike,
+    ddf: str | None,
+    joint: bool,
+    level: float,
+) -> pd.DataFrame:
+    """Test linear combinations of the fixed effects; see ``LmmFit.contrast``."""
+    rows, names = contrast_matrix(fit, L)
+    values = np.asarray(rhs, float)
+    if values.shape not in ((), (len(rows),)):
+        raise DataError(f"contrast: rhs has shape {values.shape}; one number, or one for each of the {len(rows)} rows")
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level={level!r} must lie between 0 and 1")
+    inference = inference_of(fit, ddf)
+    if joint:
+        heading = [f"Joint test of {len(rows)} linear hypotheses with {inference.method.label} method"]
+        return anova_table(_columns(fit, [f_test(inference, rows, values)]), ["L"], heading)
+    tests = t_tests(inference, rows, values)
+    from_estimate = tests.se * tests.quantile(level)
+    return pd.DataFrame(
+        {
+            "Estimate": tests.estimate,
+            "Std. Error": tests.se,
+            "df": tests.df,
+            "t value": tests.t,
+            "lower": tests.estimate - from_estimate,
+            "upper": tests.estimate + from_estimate,
+            "Pr(>|t|)": tests.pvalue,
+        },
+        index=names,
+    )
+
+
+def contrast_matrix(fit: LmmFit, L: Any) -> tuple[Floats, list[str]]:
+    """Read linear combinations: a coefficient's name, weights by name, a vector, a matrix, or a list of these.
+
+    Raises
+    ------
+    DataError
+        If the length is wrong, a name unknown, or a number not finite.
+    """
+    names = list(fit.schema.fixed_names)
+    if isinstance(L, str):
+        return _weights({L: 1.0}, names)[None, :], [L]
+    if isinstance(L, Mapping):
+        return _weights(L, names)[None, :], ["L"]
+    if isinstance(L, pd.Series):
+        return _weights(L.to_dict(), names)[None, :], ["L"]
+    if isinstance(L, pd.DataFrame):
+        rows = [_weights(row.to_dict(), names) for _, row in L.iterrows()]
+        return np.array(rows).reshape(-1, len(names)), [str(label) for label in L.index]
+    if isinstance(L, Sequence) and any(isinstance(row, str | Mapping) for row in L):
+        parts = [contrast_matrix(fit, row) for row in L]
+        labels = [
+            label if isinstance(row, str) else f"L{k + 1}"
+            for k, (row, (_, (label,))) in enumerate(zip(L, parts, strict=True))
+        ]
+        return np.concatenate([rows for rows, _ in parts]), labels
+    try:
+        matrix = np.atleast_2d(np.asarray(L, dtype=float))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"contrast: L cannot be read as numbers ({error}); {_wanted(names)}") from None
+    if matrix.ndim != 2 or matrix.shape[1] != len(names):
+        raise DataError(f"contrast: L has {matrix.shape[-1]} columns; {_wanted(names)}")
+    if not np.isfinite(matrix).all():
+        raise DataError(f"contrast: L holds values that are not finite; {_wanted(names)}")
+    return matrix, ["L"] if len(matrix) == 1 else [f"L{k + 1}" for k in range(len(matrix))]
+
+
+def _weights(given: Mapping[Any, float], names: list[str]) -> Floats:
+    row = np.zeros(len(names))
+    for name, weight in given.items():
+        if name not in names:
+            raise DataError(f"contrast: there is no fixed effect {name!r}; {_wanted(names)}")
+        row[names.index(name)] = weight
+    if not np.isfinite(row).all():
+        raise DataError(f"contrast: L holds values that are not finite; {_wanted(names)}")
+    return row
+
+
+def _wanted(names: list[str]) -> str:
+    return f"it takes {len(names)} numbers a row, one for each of {', '.join(names)}"

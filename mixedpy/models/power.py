@@ -1,0 +1,366 @@
+"""Power by simulation: how often a test of a fixed effect or of a random term rejects, on this design or another."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from mixedpy import design as design_stage
+from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.boundary.spectral import simulate_rlrt, spectrum
+from mixedpy.core.control import Control
+from mixedpy.core.covariance import Diagonal
+from mixedpy.core.estimate import prepare
+from mixedpy.core.record import FitRecord
+from mixedpy.core.refit.linear import linear_criteria
+from mixedpy.core.refit.refit import Refits, refit_all
+from mixedpy.core.refit.replicate import draw_responses, interior
+from mixedpy.core.refit.responses import reduce_responses
+from mixedpy.core.second_order.fit import fit_blocks
+from mixedpy.design import Schema
+from mixedpy.errors import DataError, IntervalWarning, MixedpyError
+from mixedpy.formula.syntax import Name, walk
+from mixedpy.inference.bootstrap import Batch, batches, check_nsim
+from mixedpy.inference.kenward_roger import KenwardRoger
+from mixedpy.inference.mixture import Mixture, mixture
+from mixedpy.inference.names import start_values
+from mixedpy.inference.nesting import Embedding, TermEmbedding
+from mixedpy.inference.parallel import check_n_jobs, run_tasks, shares
+
+if TYPE_CHECKING:
+    from mixedpy.models.lmm import LmmFit
+
+__all__ = ["Power", "power"]
+
+Ddf = Literal["kenward-roger"] | None
+
+_BATCH = 250
+"""Responses per batch, or fewer where they are long."""
+
+_NUMBERS = 4_000_000
+
+_NULL_DRAWS = 50_000
+"""Statistics drawn from the exact null distribution of one variance."""
+
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Power:
+    """Simulated power of a test, from :meth:`LmmFit.power`.
+
+    Attributes
+    ----------
+    test : str
+        What was tested, and by what.
+    alpha : float
+        Significance level.
+    pvalues : (nsim,) array
+        p value of every simulation; NaN where a fit failed.
+    """
+
+    test: str
+    alpha: float
+    pvalues: Floats
+
+    @property
+    def nsim(self) -> int:
+        """Number of simulations, failed ones included."""
+        return len(self.pvalues)
+
+    @property
+    def failed(self) -> int:
+        """Number of simulations without a p value, which the power leaves out."""
+        return int(np.isnan(self.pvalues).sum())
+
+    @property
+    def power(self) -> float:
+        """Share of simulations with a p value of at most alpha."""
+        return self._rejected / (self.nsim - self.failed) if self.nsim > self.failed else float("nan")
+
+    @property
+    def _rejected(self) -> int:
+        return int((self.pvalues <= self.alpha).sum())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % confidence interval of the power (Clopper & Pearson): the Monte-Carlo error."""
+        hits, count = self._rejected, self.nsim - self.failed
+        if not count:
+            return float("nan"), float("nan")
+        low = float(stats.beta.ppf(0.025, hits, count - hits + 1)) if hits else 0.0
+        high = float(stats.beta.ppf(0.975, hits + 1, count - hits)) if hits < count else 1.0
+        return low, high
+
+    def __repr__(self) -> str:
+        low, high = self.interval
+        failed = f", {self.failed} failed" if self.failed else ""
+        return (
+            f"{self.test}\n"
+            f"power {self.power:.3f}, 95 % interval {low:.3f} to {high:.3f}\n"
+            f"alpha {self.alpha:g}, {self.nsim} simulations{failed}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _FixedTest:
+    """L beta = 0 by a t or F test with degrees of freedom that all simulations share."""
+
+    L: Floats  # (q, p)
+    df: float
+    scaling: float
+
+    def pvalues(self, refits: Refits) -> Floats:
+        q = len(self.L)
+        estimate = refits.beta @ self.L.T  # (B, q)
+        V = np.einsum("qx,bxy,ry->bqr", self.L, refits.unscaled_vcov, self.L) * refits.sigma[:, None, None] ** 2
+        out = np.full(refits.count, np.nan)
+        good = refits.converged
+        solved = np.linalg.solve(V[good], estimate[good][..., None])[..., 0]
+        F = self.scaling * np.einsum("bq,bq->b", estimate[good], solved) / q
+        out[good] = stats.chi2.sf(q * F, q) if np.isinf(self.df) else stats.f.sf(F, q, self.df)
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class _RandomTest:
+    """A term left out, by the restricted likelihood ratio."""
+
+    reduced: Design
+    draws: Floats | None  # sorted statistics of the exact null distribution
+    mixed: Mixture | None
+
+    def pvalues(self, statistic: Floats) -> Floats:
+        statistic = np.where(statistic < _ROUNDING, 0.0, statistic)
+        if self.draws is not None:
+            above = len(self.draws) - np.searchsorted(self.draws, statistic, side="right")
+            out = np.where(statistic > 0, above / len(self.draws), 1.0)
+        else:
+            assert self.mixed is not None
+            out = np.array([self.mixed.pvalue(t) for t in statistic.tolist()])
+        return np.where(np.isnan(statistic), np.nan, out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What a worker needs, all of it plain data."""
+
+    design: Design
+    record: FitRecord
+    control: Control
+    test: _FixedTest | _RandomTest
+
+
+def power(
+    fit: LmmFit,
+    test: str,
+    nsim: int,
+    *,
+    alpha: float,
+    seed: int | np.random.Generator | None,
+    fixef: Mapping[str, float] | None,
+    theta: npt.ArrayLike | None,
+    sigma: float | None,
+    newdata: Any,
+    ddf: Ddf,
+    progress: bool | None,
+    n_jobs: int,
+) -> Power:
+    """Simulate the power of a test; see :meth:`LmmFit.power`."""
+    nsim = check_nsim(nsim)
+    check_n_jobs(n_jobs)
+    if not 0.0 < alpha < 1.0:
+        raise ValueError(f"alpha={alpha!r} must lie between 0 and 1")
+    if ddf not in ("kenward-roger", None):
+        raise ValueError(f"ddf={ddf!r} is unknown; use 'kenward-roger', or None for the normal distribution")
+    design, schema = (fit.design, fit.schema) if newdata is None else _new_design(fit, newdata)
+    record = _parameters(fit, design, schema, fixef, theta, sigma)
+    label, chosen = _resolve(design, schema, record, fit.request.control, test, ddf)
+    job = _Job(design, record, fit.request.control, chosen)
+    size = int(np.clip(_NUMBERS // design.n, 10, _BATCH))
+    plan = batches(nsim, size, seed)
+    if n_jobs == 1:
+        found = run_tasks(_Worker(job).run, plan, [b.count for b in plan], n_jobs=1, progress=progress, unit="fit")
+    else:
+        parts = shares(plan, n_jobs)
+        counts = [sum(batch.count for batch in part) for part in parts]
+        found = run_tasks(partial(_work, job), parts, counts, n_jobs=n_jobs, progress=progress, unit="fit")
+    result = Power(label, alpha, np.concatenate(found))
+    if result.failed:
+        message = f"{result.failed} of {nsim} simulated data sets could not be fitted; the power leaves them out"
+        warnings.warn(IntervalWarning(message), stacklevel=3)
+    return result
+
+
+def _work(job: _Job, part: Sequence[Batch]) -> Floats:
+    worker = _Worker(job)
+    return np.concatenate([worker.run(batch) for batch in part])
+
+
+class _Worker:
+    """Simulates, fits and tests; what it prepares once serves all its batches."""
+
+    def __init__(self, job: _Job):
+        self.job = job
+        self.engine = prepare(job.design, job.control)
+        self.start = job.record.theta if interior(job.record.Lambda) else None
+        self.reduced = None
+        if isinstance(job.test, _RandomTest):
+            self.reduced = prepare(job.test.reduced, job.control) if job.test.reduced.terms else None
+
+    def run(self, batch: Batch) -> Floats:
+        """p values of one batch."""
+        job, rng = self.job, np.random.default_rng(batch.seed)
+        design, record, control = job.design, job.record, job.control
+        Y = draw_responses(design, record.beta, record.Lambda, record.sigma, batch.count, rng)
+        refits = refit_all(self.engine, Y, reml=True, offset=design.offset, start=self.start, control=control)
+        if isinstance(job.test, _FixedTest):
+            return job.test.pvalues(refits)
+        if self.reduced is None:
+            responses = reduce_responses(self.engine.conditioned, self.engine.cross_products, Y, design.offset)
+            null = linear_criteria(self.engine, responses, reml=True)
+        else:
+            fits = refit_all(self.reduced, Y, reml=True, offset=design.offset, control=control)
+            null = np.where(fits.converged, fits.criterion, np.nan)
+        return job.test.pvalues(np.where(refits.converged, null - refits.criterion, np.nan))
+
+
+def _new_design(fit: LmmFit, newdata: Any) -> tuple[Design, Schema]:
+    """The model's design for a new table; a response that the table lacks is made up, since it is not used."""
+    request = fit.request
+    for what, column in (("weights", request.weights), ("offset", request.offset)):
+        if column is not None and not isinstance(column, str):
+            raise DataError(f"the fit has {what} given as an array, which new rows lack; put them into a column")
+    table = pd.DataFrame(newdata)
+    rng = np.random.default_rng(0)
+    made_up = {
+        node.name: rng.uniform(0.5, 1.5, len(table))
+        for node in walk(fit.schema.formula.response)
+        if isinstance(node, Name) and node.name not in table.columns
+    }
+    built = design_stage.build(
+        request.formula,
+        table.assign(**made_up),
+        weights=request.weights,
+        offset=request.offset,
+        contrasts=request.contrasts,
+        covariances=request.covariances,
+    )
+    if built.schema.fixed_names != fit.schema.fixed_names:
+        raise DataError(
+            f"newdata gives the fixed effects {', '.join(built.schema.fixed_names)} instead of "
+            f"{', '.join(fit.schema.fixed_names)}; its factors must have the levels of the fit, and its predictors "
+            "must not depend on one another"
+        )
+    effects = [(term.name, term.effects) for term in built.schema.terms]
+    wanted = {(term.name, term.effects): k for k, term in enumerate(fit.schema.terms)}
+    if set(effects) != set(wanted):
+        raise DataError("newdata gives other random effects than the fit; its factors must have the levels of the fit")
+    return built.design, built.schema
+
+
+def _parameters(
+    fit: LmmFit,
+    design: Design,
+    schema: Schema,
+    fixef: Mapping[str, float] | None,
+    theta: npt.ArrayLike | None,
+    sigma: float | None,
+) -> FitRecord:
+    """The parameters to simulate from, terms in the order of the design."""
+    record = fit.record
+    place = {(term.name, term.effects): k for k, term in enumerate(fit.schema.terms)}
+    order = [place[term.name, term.effects] for term in schema.terms]
+    beta = record.beta.copy()
+    for name, value in (fixef or {}).items():
+        if name not in fit.schema.fixed_names:
+            raise DataError(f"fixef names {name!r}; the fixed effects are {', '.join(fit.schema.fixed_names)}")
+        beta[fit.schema.fixed_names.index(name)] = float(value)
+    Lambdas = list(record.Lambda)
+    if theta is not None:
+        values, start = start_values(fit.design, fit.schema, theta, "theta"), 0
+        for k, term in enumerate(fit.design.terms):
+            Lambdas[k] = term.template.Lambda(values[start : start + term.template.size])
+            start += term.template.size
+    if sigma is not None and not (np.isfinite(sigma) and sigma > 0):
+        raise ValueError(f"sigma={sigma!r} must be a positive number")
+    chosen = tuple(Lambdas[k] for k in order)
+    shares_ = [term.template.parameters(L) for term, L in zip(design.terms, chosen, strict=True)]
+    return replace(
+        record,
+        reml=True,
+        beta=beta,
+        Lambda=chosen,
+        theta=np.concatenate(shares_),
+        sigma=record.sigma if sigma is None else float(sigma),
+        n=design.n,
+    )
+
+
+def _resolve(
+    design: Design, schema: Schema, record: FitRecord, control: Control, test: str, ddf: Ddf
+) -> tuple[str, _FixedTest | _RandomTest]:
+    """Find what a name stands for: a fixed effect, a fixed term, or a random term."""
+    names = list(schema.fixed_names)
+    columns: list[int] = []
+    if test in names:
+        columns = [names.index(test)]
+    elif test in schema.term_labels:
+        t = schema.term_labels.index(test) + 1
+        columns = [k for k, term in enumerate(schema.assign) if term == t]
+    if columns:
+        return _fixed_test(design, record, control, test, columns, ddf)
+    terms = [k for k, term in enumerate(schema.terms) if test == term.name]
+    if not terms:
+        known = [*names, *(label for label in schema.term_labels if label not in names)]
+        random = [term.name for term in schema.terms]
+        raise MixedpyError(
+            f"test={test!r} is neither a fixed effect or term ({', '.join(known)}) nor a random term "
+            f"({', '.join(random)})"
+        )
+    return _random_test(design, schema, record, control, terms[0])
+
+
+def _fixed_test(
+    design: Design, record: FitRecord, control: Control, test: str, columns: list[int], ddf: Ddf
+) -> tuple[str, _FixedTest]:
+    L = np.eye(design.p)[columns]
+    kind = "t test" if len(columns) == 1 else "F test"
+    if ddf is None:
+        return f"{test}, Wald test", _FixedTest(L, np.inf, 1.0)
+    method = KenwardRoger(fit_blocks(design, record, control))
+    scaling, df = method.f_scaling(L, np.ones(len(L)))
+    return f"{test}, {kind} with {df:.4g} degrees of freedom", _FixedTest(L, df, scaling)
+
+
+def _random_test(
+    design: Design, schema: Schema, record: FitRecord, control: Control, k: int
+) -> tuple[str, _RandomTest]:
+    reduced = replace(design, terms=tuple(term for i, term in enumerate(design.terms) if i != k))
+    name = schema.terms[k].name
+    roots = [np.zeros_like(L) if i == k else L for i, L in enumerate(record.Lambda)]
+    if design.terms[k].m == 1:
+        try:
+            found = spectrum(prepare(design, control), k, roots)
+        except ValueError:  # more levels than the eigenvalues allow; the mixture below is accurate then
+            found = None
+        if found is not None:
+            draws = np.sort(simulate_rlrt(found, _NULL_DRAWS, np.random.default_rng(0)))
+            return f"{name}, exact restricted likelihood-ratio test", _RandomTest(reduced, draws, None)
+    terms = []
+    for i, (term, root) in enumerate(zip(design.terms, roots, strict=True)):
+        every = tuple(range(term.m))
+        diagonal = isinstance(term.template, Diagonal)
+        blocks = () if i == k else (tuple((a,) for a in every) if diagonal else (every,))
+        terms.append(TermEmbedding(blocks, every if i == k else (), root @ root.T, diagonal))
+    mixed = mixture(Embedding(tuple(terms), singular=False), design, control, extra=0, reml=True)
+    assert mixed is not None
+    return f"{name}, restricted likelihood-ratio test ({mixed.name})", _RandomTest(reduced, None, mixed)

@@ -1,0 +1,304 @@
+"""Refits of one model to many responses: the same fits as one at a time, at a cost counted here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.control import Control, Factorization
+from mixedpy.core.covariance import Diagonal, Unstructured
+from mixedpy.core.crossproducts import cross_products
+from mixedpy.core.estimate import Engine, estimate, prepare
+from mixedpy.core.refit.algebra import multiply, positive_inverse, root
+from mixedpy.core.refit.entries import Entries
+from mixedpy.core.refit.oneway import OneWay, classes_of
+from mixedpy.core.refit.refit import refit_all
+from mixedpy.core.refit.respond import respond
+from mixedpy.core.refit.responses import Responses, reduce_responses
+from mixedpy.core.refit.search import minimize_all
+from mixedpy.design import build
+from tests.cases import case
+from tests.core.designs import designs
+
+RESPONSES = 6
+"""Responses per random design."""
+
+
+def _some_responses(design: Design, seed: int, count: int = RESPONSES) -> Floats:
+    """Responses with random effects of their own, some without any."""
+    rng = np.random.default_rng(seed)
+    Y = design.y[:, None] + rng.normal(size=(design.n, count))
+    for term in design.terms:
+        for c in term.columns:
+            sd = rng.choice([0.0, 0.5, 2.0], size=count)
+            Y += design.columns[c][:, None] * (rng.normal(size=(term.n_levels, count)) * sd)[term.codes]
+    return Y
+
+
+def _objective(engine: Engine, responses: Responses, *, reml: bool, flipped: bool = False) -> OneWay:
+    entries = Entries(engine.parameters.templates, flipped=flipped)
+    return OneWay(engine.cross_products, responses, entries, classes_of(engine.cross_products.own[0]), reml=reml)
+
+
+def _reduced(design: Design, engine: Engine, Y: Floats) -> Responses:
+    return reduce_responses(engine.conditioned, engine.cross_products, Y, design.offset)
+
+
+@given(designs(), st.integers(0, 2**32 - 1))
+def test_sufficient_statistics_are_the_cross_products(design: Design, seed: int) -> None:
+    Y = _some_responses(design, seed)
+    engine = prepare(design)
+    responses = _reduced(design, engine, Y)
+    conditioned = engine.conditioned.design
+    for b in range(RESPONSES):
+        y = Y[:, b] - responses.shift[b] - (0.0 if design.offset is None else design.offset)
+        wanted = cross_products(replace(conditioned, y=y))
+        scale = np.sqrt(wanted.fixed[-1, -1])
+        np.testing.assert_allclose(responses.fixed[:, b], wanted.fixed[:-1, -1], atol=1e-9 * scale)
+        assert responses.square[b] == pytest.approx(wanted.fixed[-1, -1], rel=1e-10)
+        for z, right in zip(responses.random, wanted.right, strict=True):
+            np.testing.assert_allclose(z[:, :, b], right[:, -1], atol=1e-9 * scale)
+
+
+@given(designs(max_terms=1), st.booleans(), st.booleans(), st.integers(0, 2**32 - 1))
+def test_derivatives_are_those_of_the_values(design: Design, reml: bool, flipped: bool, seed: int) -> None:
+    engine = prepare(design)
+    responses = _reduced(design, engine, _some_responses(design, seed))
+    objective = _objective(engine, responses, reml=reml, flipped=flipped)
+    k = objective.entries.size
+    theta = np.random.default_rng(seed).normal(size=(k, RESPONSES)) * 0.5 + 0.5
+    gradient, hessian = objective.derivatives(objective.values(theta))
+    size = np.abs(hessian).max() + 1.0
+    np.testing.assert_allclose(hessian, hessian.swapaxes(0, 1), atol=1e-9 * size)
+    h = 1e-5
+    for i in range(k):
+        e = h * np.eye(k)[:, [i]]
+        above, below = objective.values(theta + e), objective.values(theta - e)
+        np.testing.assert_allclose((above.value - below.value) / (2 * h), gradient[i], atol=1e-5 * size)
+        change = objective.derivatives(above)[0] - objective.derivatives(below)[0]
+        np.testing.assert_allclose(change / (2 * h), hessian[:, i], atol=1e-5 * size)
+
+
+@given(designs(max_terms=1), st.booleans(), st.integers(0, 2**32 - 1))
+def test_values_are_those_of_the_single_fit(design: Design, reml: bool, seed: int) -> None:
+    engine = prepare(design)
+    Y = _some_responses(design, seed)
+    responses = _reduced(design, engine, Y)
+    objective = _objective(engine, responses, reml=reml)
+    theta = np.random.default_rng(seed).normal(size=(objective.entries.size, RESPONSES))
+    state = objective.values(theta)
+    for b in range(RESPONSES):
+        alone = prepare(replace(design, y=Y[:, b])).objective(reml=reml)
+        assert state.value[b] == pytest.approx(alone.value(theta[:, b]), rel=1e-9)
+        assert alone.profiled is not None
+        assert state.sigma2[b] == pytest.approx(alone.profiled.sigma2, rel=1e-8)
+
+
+@given(designs(), st.booleans(), st.integers(0, 2**32 - 1))
+def test_refits_are_single_fits(design: Design, reml: bool, seed: int) -> None:
+    Y = _some_responses(design, seed, count=3)
+    found = refit_all(prepare(design), Y, reml=reml, offset=design.offset)
+    assert found.lockstep == (len(design.terms) == 1)
+    for b in range(3):
+        alone = estimate(replace(design, y=Y[:, b]), reml=reml)
+        assume(alone.convergence.converged)
+        assert found.converged[b]
+        assert found.criterion[b] < alone.criterion + 1e-6
+        if found.criterion[b] < alone.criterion - 1e-6:  # another, lower minimum
+            continue
+        se = alone.sigma * np.sqrt(np.diag(alone.unscaled_vcov))
+        np.testing.assert_allclose(found.sigma[b], alone.sigma, rtol=1e-3)
+        np.testing.assert_array_less(np.abs(found.beta[b] - alone.beta), 5e-3 * se)
+        sd = found.sigma[b] * np.sqrt(np.diag(found.unscaled_vcov[b]))
+        np.testing.assert_allclose(sd, se, rtol=5e-3)
+
+
+@given(designs(max_terms=1), st.booleans(), st.integers(0, 2**32 - 1))
+def test_classes_of_equal_levels_change_nothing(design: Design, reml: bool, seed: int) -> None:
+    """Rows repeated level by level make a balanced design; its levels form few classes."""
+    term = design.terms[0]
+    balanced = replace(term, codes=np.arange(design.n) // 3, n_levels=int((design.n + 2) // 3), columns=(0,))
+    design = replace(design, terms=(replace(balanced, template=Unstructured(1)),), weights=None)
+    engine = prepare(design)
+    cp = engine.cross_products
+    responses = _reduced(design, engine, _some_responses(design, seed))
+    classes = classes_of(cp.own[0])
+    assert classes.max() <= 1
+    entries = Entries(engine.parameters.templates)
+    theta = np.full((1, RESPONSES), 0.7)
+    few = OneWay(cp, responses, entries, classes, reml=reml)
+    all_apart = OneWay(cp, responses, entries, np.arange(cp.J[0]), reml=reml)
+    np.testing.assert_allclose(few.values(theta).value, all_apart.values(theta).value, rtol=1e-12)
+    one, two = few.derivatives(few.values(theta)), all_apart.derivatives(all_apart.values(theta))
+    np.testing.assert_allclose(one[0], two[0], rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(one[1], two[1], rtol=1e-8, atol=1e-8)
+
+
+def _sleepstudy() -> Design:
+    one = case("sleepstudy_slope_reml")
+    return build(one.formula, one.frame()).design
+
+
+def test_a_balanced_design_has_one_class() -> None:
+    assert classes_of(prepare(_sleepstudy()).cross_products.own[0]).max() == 0
+
+
+def test_a_start_given_is_where_all_begin() -> None:
+    design = _sleepstudy()
+    Y = _some_responses(design, 3)
+    wanted = refit_all(prepare(design), Y, reml=True)
+    found = refit_all(prepare(design), Y, reml=True, start=np.array([1.0, 0.1, 0.3]))
+    np.testing.assert_allclose(found.criterion, wanted.criterion, atol=1e-7)
+
+
+def test_batches_are_joined() -> None:
+    rng = np.random.default_rng(1)
+    n, J = 400, 150
+    x = rng.normal(size=n)
+    data = {"y": rng.normal(size=n), "x": x, "g": [f"g{i}" for i in rng.integers(0, J, n)]}
+    design = build("y ~ x + (x | g)", data).design
+    engine = prepare(design)
+    Y = _some_responses(design, 1, count=700)
+    found = refit_all(engine, Y, reml=True)
+    assert found.count == 700
+    last = estimate(replace(design, y=Y[:, 699]), reml=True)
+    assert found.criterion[699] == pytest.approx(last.criterion, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["penicillin_reml", "pastes_nested", "sleepstudy_slope_reml"])
+def test_the_symbolic_work_is_done_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = case(name)
+    design = build(one.formula, one.frame()).design
+    calls = []
+    from mixedpy.core.factor import choose
+
+    original = choose.analyze
+    monkeypatch.setattr(choose, "analyze", lambda *a: calls.append(1) or original(*a))
+    engine = prepare(design, Control(factorization="sparse"))
+    refit_all(engine, _some_responses(design, 1), reml=True)
+    assert len(calls) == engine.factor.analyses <= 1
+
+
+@pytest.mark.parametrize("kind", ["blocked", "sparse", "iterative", "dense"])
+def test_a_factorization_takes_another_response(kind: Factorization) -> None:
+    """Sharing what depends on the columns alone, it is the factorization built anew."""
+    one = case("penicillin_missing_ml")
+    design = build(one.formula, one.frame()).design
+    control = Control(factorization=kind)
+    engine = prepare(design, control)
+    engine.objective(reml=True).value(np.array([1.2, 2.5]))
+    Y = _some_responses(design, 8, count=1)
+    responses = _reduced(design, engine, Y)
+    shared = respond(engine, responses, 0, Y[:, 0] - responses.shift[0])
+    anew = prepare(replace(design, y=Y[:, 0]), control)
+    theta = np.array([1.0, 2.0])
+    for reml in (True, False):
+        one_objective, two_objective = shared.objective(reml=reml), anew.objective(reml=reml)
+        assert one_objective.value(theta) == pytest.approx(two_objective.value(theta), abs=1e-6)
+        for a, b in zip(one_objective.derivatives(), two_objective.derivatives(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_a_prepared_model_keeps_its_own_response() -> None:
+    """Refits borrow the factorization; what was prepared gives the same value afterwards."""
+    one = case("penicillin_reml")
+    design = build(one.formula, one.frame()).design
+    engine = prepare(design)
+    theta = np.array([1.0, 2.0])
+    before = engine.objective(reml=True).value(theta)
+    refit_all(engine, _some_responses(design, 1), reml=True)
+    assert engine.objective(reml=True).value(theta) == before
+
+
+@pytest.mark.parametrize("name", ["penicillin_reml", "sleepstudy_slope_reml"])
+def test_a_response_without_likelihood_is_reported(name: str) -> None:
+    one = case(name)
+    design = build(one.formula, one.frame()).design
+    Y = _some_responses(design, 5, count=4)
+    Y[:, 2] = 7.0
+    found = refit_all(prepare(design), Y, reml=True)
+    assert found.converged.tolist() == [True, True, False, True]
+    assert np.isnan(found.criterion[2])
+    assert np.isnan(found.theta[2]).all()
+    assert np.isnan(found.beta[2]).all()
+    assert np.isfinite(found.criterion[[0, 1, 3]]).all()
+
+
+def test_the_limit_on_steps_is_kept() -> None:
+    design = _sleepstudy()
+    found = refit_all(prepare(design), _some_responses(design, 2), reml=True, control=Control(max_iterations=1))
+    assert (found.iterations <= 1).all()
+    assert not found.converged.all()
+
+
+@pytest.mark.parametrize("template", [Unstructured(3), Diagonal(3)])
+def test_theta_is_read_back(template: Unstructured | Diagonal) -> None:
+    rng = np.random.default_rng(3)
+    for flipped in (False, True):
+        entries = Entries([template], flipped=flipped)
+        theta = rng.normal(size=(entries.size, 5))
+        (L,) = entries.Lambdas(theta)
+        (again,) = entries.Lambdas(entries.join([L]))
+        S, T = (np.einsum("acb,dcb->adb", x, x) for x in (L, again))
+        np.testing.assert_allclose(S, T, atol=1e-12)
+        assert (np.einsum("aab->ab", again) >= 0).all()
+        other = entries.turned()
+        (turned,) = other.Lambdas(other.join([L]))
+        np.testing.assert_allclose(np.einsum("acb,dcb->adb", turned, turned), S, atol=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4, 7])
+def test_algebra_of_stacks(k: int) -> None:
+    rng = np.random.default_rng(k)
+    A = rng.normal(size=(k, k + 2, 11, 3))
+    M = multiply(A, A.swapaxes(0, 1))
+    np.testing.assert_allclose(M, np.einsum("abij,cbij->acij", A, A), atol=1e-12)
+    inverse, logdet = positive_inverse(M)
+    stack = M.transpose(2, 3, 0, 1)
+    np.testing.assert_allclose(inverse.transpose(2, 3, 0, 1), np.linalg.inv(stack), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(logdet, np.linalg.slogdet(stack)[1], atol=1e-9)
+    M[..., 4, 1] -= 100.0 * np.eye(k)
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(root(M).logdet[4, 1])
+        assert np.isfinite(np.delete(root(M).logdet.ravel(), 13)).all()
+
+
+class _Quartic:
+    """Sum of (theta_i^2 - 1)^2: a saddle at zero, minima at +-1."""
+
+    n = 10
+
+    def __init__(self, B: int):
+        self.B = B
+
+    def values(self, theta: Floats) -> _Values:
+        return _Values(((theta**2 - 1.0) ** 2).sum(0), theta)
+
+    def derivatives(self, state: _Values) -> tuple[Floats, Floats]:
+        theta = state.theta
+        curvature = 12.0 * theta**2 - 4.0
+        return 4.0 * theta * (theta**2 - 1.0), curvature[:, None] * np.eye(len(theta))[:, :, None]
+
+    def take(self, chosen: np.ndarray) -> _Quartic:
+        return _Quartic(len(chosen))
+
+
+class _Values:
+    def __init__(self, value: Floats, theta: Floats):
+        self.value, self.theta = value, theta
+
+    def take(self, chosen: np.ndarray) -> _Values:
+        return _Values(self.value[chosen], self.theta[:, chosen])
+
+
+def test_search_leaves_a_saddle() -> None:
+    start = np.array([[0.0, 0.3, 3.0, 1e-9], [0.0, -0.2, -5.0, 2.0]])
+    found = minimize_all(_Quartic(4), start)
+    assert found.converged.all()
+    np.testing.assert_allclose(np.abs(found.theta), 1.0, atol=1e-4)
+    np.testing.assert_allclose(found.value, 0.0, atol=1e-8)

@@ -1,0 +1,298 @@
+"""The bootstrap of a fit: against refits of simulated responses, repeatable, failures counted, intervals by hand."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import ks_2samp, norm
+
+import mixedpy as mp
+from mixedpy.inference import parallel
+from mixedpy.inference.bootstrap import _quantiles, batches
+from mixedpy.inference.parallel import run_tasks, shares
+from tests.cases import case
+
+pytestmark = pytest.mark.filterwarnings("ignore::mixedpy.SingularFitWarning")
+
+METHODS = ["parametric", "residual", "case", "cluster"]
+
+
+@cache
+def _fit(name: str) -> mp.LmmFit:
+    one = case(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mp.MixedpyWarning)
+        return mp.lmer(one.formula, one.frame(), **one.options())
+
+
+@pytest.mark.parametrize(
+    "name", ["sleepstudy_slope_reml", "sleepstudy_offset", "cbpp_weights_and_offset", "pastes_nested"]
+)
+def test_parametric_replicates_are_brute_force_refits(name: str) -> None:
+    """simulate() and refit() do the same row by row."""
+    fit = _fit(name)
+    found = fit.bootstrap(300, seed=1)
+    assert found.failed == 0
+    prep_like = fit.simulate(150, seed=2)
+    rows = []
+    for column in prep_like:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", mp.MixedpyWarning)
+            again = fit.refit(prep_like[column])
+        frame = again.varcorr().to_frame(order="lower.tri")
+        rows.append([*frame["sdcor"], *again.fixef])
+    brute = pd.DataFrame(rows, columns=found.replicates.columns)
+    for column in brute:
+        a, b = found.replicates[column].dropna(), brute[column].dropna()
+        assert ks_2samp(a, b).pvalue > 1e-3, column
+
+
+def test_names_and_estimates() -> None:
+    fit = _fit("sleepstudy_slope_reml")
+    found = fit.bootstrap(20, seed=1)
+    assert list(found.replicates.columns) == [".sig01", ".sig02", ".sig03", ".sigma", "(Intercept)", "Days"]
+    assert list(found.estimate.index) == list(found.replicates.columns)
+    frame = fit.varcorr().to_frame(order="lower.tri")
+    np.testing.assert_allclose(found.estimate.iloc[:4], frame["sdcor"])
+    np.testing.assert_allclose(found.estimate.iloc[4:], fit.fixef)
+    np.testing.assert_allclose(found.bias, found.replicates.mean() - found.estimate)
+    np.testing.assert_allclose(found.estimate_se.iloc[4:], fit.se)
+    assert found.nsim == 20
+    assert "parametric bootstrap, 20 replicates" in repr(found)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_seed_repeats_whatever_the_number_of_workers(method: Any) -> None:
+    pytest.importorskip("joblib")
+    fit = _fit("dyestuff_reml")
+    nsim = 60 if method in ("case", "cluster") else 1100
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mp.IntervalWarning)
+        one = fit.bootstrap(nsim, seed=3, method=method)
+        again = fit.bootstrap(nsim, seed=3, method=method)
+        two = fit.bootstrap(nsim, seed=3, method=method, n_jobs=2, progress=False)
+        other = fit.bootstrap(nsim, seed=4, method=method)
+    pd.testing.assert_frame_equal(one.replicates, again.replicates)
+    pd.testing.assert_frame_equal(one.replicates, two.replicates)
+    assert not one.replicates.equals(other.replicates)
+
+
+def test_a_generator_is_a_seed_too() -> None:
+    fit = _fit("dyestuff_reml")
+    one = fit.bootstrap(10, seed=np.random.default_rng(7)).replicates
+    two = fit.bootstrap(10, seed=np.random.default_rng(7)).replicates
+    pd.testing.assert_frame_equal(one, two)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_standard_errors_are_about_right(method: Any) -> None:
+    """All four methods agree on the slope of sleepstudy, whose model fits; rows ignore that subjects repeat."""
+    fit = _fit("sleepstudy_slope_reml")
+    found = fit.bootstrap(200, seed=5, method=method)
+    if method == "case":
+        assert found.se["Days"] < 0.75 * fit.se["Days"]
+    else:
+        assert found.se["Days"] == pytest.approx(fit.se["Days"], rel=0.25)
+        assert abs(found.bias["Days"]) < 0.3
+
+
+def test_any_statistic() -> None:
+    fit = _fit("sleepstudy_slope_reml")
+
+    def slopes(one: mp.LmmFit) -> pd.Series[float]:
+        return one.fixef
+
+    found = fit.bootstrap(20, slopes, seed=1)
+    assert list(found.replicates.columns) == ["(Intercept)", "Days"]
+    assert fit.bootstrap(5, lambda one: one.sigma, seed=1).replicates.columns.tolist() == ["t1"]
+    assert fit.bootstrap(5, lambda one: [one.sigma, 1.0], seed=1).replicates.shape == (5, 2)
+    with pytest.raises(TypeError, match=r"shape \(2, 2\)"):
+        fit.bootstrap(5, lambda one: np.eye(2))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_statistic_sees_the_whole_fit(method: Any) -> None:
+    fit = _fit("pastes_nested")
+
+    def several(one: mp.LmmFit) -> dict[str, float]:
+        modes = one.ranef()["batch"]
+        assert len(modes) == one.ngroups["batch"]
+        return {"spread": float(np.ptp(modes.to_numpy())), "rows": one.nobs, "fitted": float(one.fitted.mean())}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", mp.IntervalWarning)
+        found = fit.bootstrap(10, several, seed=2, method=method)
+    assert (found.replicates["rows"] == 60).all()
+
+
+def test_intervals_by_hand() -> None:
+    fit = _fit("sleepstudy_slope_reml")
+    found = fit.bootstrap(999, seed=6)
+    ordered = np.sort(found.replicates["Days"].to_numpy())
+    low, high = ordered[24], ordered[974]  # (999 + 1) alpha = 25 and 975
+    estimate = fit.fixef["Days"]
+    np.testing.assert_allclose(found.confint().loc["Days"], [low, high])
+    np.testing.assert_allclose(found.confint(kind="basic").loc["Days"], [2 * estimate - high, 2 * estimate - low])
+    t = np.sort(((found.replicates - found.estimate) / found.replicate_se)["Days"].to_numpy())
+    with pytest.warns(mp.IntervalWarning, match=r"\.sig01: no standard error is known"):
+        studentized = found.confint(kind="studentized")
+    se = fit.se["Days"]
+    np.testing.assert_allclose(studentized.loc["Days"], [estimate - t[974] * se, estimate - t[24] * se])
+    assert studentized.loc[".sigma"].isna().all()
+    assert list(found.confint(0.9).columns) == ["5 %", "95 %"]
+    for bad in (0.0, 1.0):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            found.confint(bad)
+    with pytest.raises(ValueError, match="kind='bca'"):
+        found.confint(kind="bca")  # type: ignore[arg-type]
+
+
+def test_quantiles_between_order_statistics() -> None:
+    """On the scale of normal quantiles, exact for normal scores."""
+    R = 50
+    scores = norm.ppf(np.arange(1, R + 1) / (R + 1))
+    low, high = _quantiles(scores, np.array([0.1234, 0.9]))
+    np.testing.assert_allclose([low, high], norm.ppf([0.1234, 0.9]))
+    assert _quantiles(scores, np.array([1e-6, 1 - 1e-6])) == (scores[0], scores[-1])
+
+
+def test_a_statistic_with_its_standard_error() -> None:
+    fit = _fit("sleepstudy_slope_reml")
+    plain = fit.bootstrap(60, seed=8, method="residual")
+    paired = fit.bootstrap(60, lambda one: {"Days": (one.fixef["Days"], one.se["Days"])}, seed=8, method="residual")
+    assert paired.replicate_se["Days"].notna().all()
+    assert np.isfinite(paired.confint(kind="studentized")).all().all()
+    assert paired.estimate_se["Days"] == pytest.approx(plain.estimate_se["Days"])
+
+
+def test_confint_boot() -> None:
+    fit = _fit("sleepstudy_slope_reml")
+    found = fit.confint("boot", nsim=300, seed=2)
+    pd.testing.assert_frame_equal(found, fit.bootstrap(300, seed=2).confint())
+    only = fit.confint("boot", 0.9, "Days", nsim=300, seed=2, kind="basic")
+    assert list(only.index) == ["Days"]
+    profile = fit.confint()
+    assert np.abs(found - profile).loc["Days"].max() < 1.0
+
+
+def test_failures_are_counted_and_reported() -> None:
+    fit = _fit("sleepstudy_slope_reml")
+    calls = []
+
+    def fragile(one: mp.LmmFit) -> float:
+        calls.append(1)
+        if len(calls) in (3, 5):
+            raise ZeroDivisionError("no slope")
+        return one.sigma
+
+    with pytest.warns(mp.IntervalWarning, match=r"2 of 10 bootstrap replicates failed.*ZeroDivisionError: no slope"):
+        found = fit.bootstrap(10, fragile, seed=1)
+    assert found.failed == 2
+    assert found.replicates["t1"].isna().sum() == 2
+    assert found.failures == {"the statistic raised ZeroDivisionError: no slope": 2}
+    assert "2 failed" in repr(found)
+    assert np.isfinite(found.confint()).all().all()
+
+
+def test_a_sample_without_a_level_fails() -> None:
+    """Groups drawn with replacement may lack a level of a factor; its column of X is then gone."""
+    rng = np.random.default_rng(0)
+    g = np.repeat([f"g{i}" for i in range(8)], 5)
+    kind = np.repeat(["a", "a", "a", "a", "a", "a", "a", "b"], 5)
+    fit = mp.lmer("y ~ kind + (1 | g)", {"y": rng.normal(size=40), "kind": kind, "g": g})
+    with pytest.warns(mp.IntervalWarning, match="columns of X are linearly dependent in the sample"):
+        found = fit.bootstrap(40, seed=1, method="cluster")
+    assert 5 < found.failed < 25
+    assert found.nsim == 40
+
+
+def test_changing_names_fail() -> None:
+    fit = _fit("dyestuff_reml")
+    calls = []
+
+    def fickle(one: mp.LmmFit) -> dict[str, float]:
+        calls.append(1)
+        return {f"s{len(calls) > 2}": one.sigma}
+
+    with pytest.warns(mp.IntervalWarning, match="returned"):
+        assert fit.bootstrap(4, fickle, seed=1).failed == 3
+
+
+def test_correlations_without_meaning_are_left_out() -> None:
+    """Replicates in which a variance is zero have no correlation; the quantiles go without them."""
+    rng = np.random.default_rng(4)
+    x = np.tile(np.arange(5.0), 20)
+    data = {"y": rng.normal(size=100), "x": x, "g": np.repeat([f"g{i}" for i in range(20)], 5)}
+    found = mp.lmer("y ~ x + (x | g)", data).bootstrap(200, seed=1)
+    missing = found.replicates[".sig02"].isna()
+    zero = (found.replicates[".sig01"] == 0.0) | (found.replicates[".sig03"] == 0.0)
+    assert missing.any()
+    assert (missing == zero).all()
+    assert np.isfinite(found.confint().loc[".sig02"]).all()
+
+
+def test_groups_to_draw() -> None:
+    crossed = _fit("penicillin_reml")
+    with pytest.raises(mp.DataError, match="plate, sample are crossed"):
+        crossed.bootstrap(5, method="cluster")
+    with pytest.raises(mp.DataError, match="by='day' is no grouping factor"):
+        crossed.bootstrap(5, method="cluster", by="day")
+    assert crossed.bootstrap(5, seed=1, method="cluster", by="plate").failed == 0
+    with pytest.raises(ValueError, match="leave it out"):
+        crossed.bootstrap(5, by="plate")
+
+
+@pytest.mark.parametrize("nsim", [0, -1, 2.5, True, "10"])
+def test_bad_numbers_of_replicates(nsim: Any) -> None:
+    with pytest.raises(ValueError, match="whole number, at least 1"):
+        _fit("dyestuff_reml").bootstrap(nsim)
+
+
+def test_bad_options() -> None:
+    fit = _fit("dyestuff_reml")
+    with pytest.raises(ValueError, match="method='wild'"):
+        fit.bootstrap(5, method="wild")  # type: ignore[arg-type]
+    for n_jobs in (0, 1.5, True):
+        with pytest.raises(ValueError, match="n_jobs"):
+            fit.bootstrap(5, n_jobs=n_jobs)  # type: ignore[arg-type]
+
+
+def test_batches_cover_all_replicates() -> None:
+    plan = batches(1050, 100, 1)
+    assert [batch.count for batch in plan] == [100] * 10 + [50]
+    assert len({batch.seed.spawn_key for batch in plan}) == 11
+    for workers in (1, 3, 100):
+        assert [batch for part in shares(plan, workers) for batch in part] == plan
+
+
+def test_a_progress_bar_appears_when_it_is_due(monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    pytest.importorskip("tqdm")
+    options = {"n_jobs": 1, "unit": "fit"}
+    assert run_tasks(lambda x: x + 1, [1, 2], [1, 1], progress=None, **options) == [2, 3]
+    assert capfd.readouterr().err == ""
+    run_tasks(lambda x: x, [1, 2], [1, 1], progress=True, **options)
+    assert "2/2" in capfd.readouterr().err
+    monkeypatch.setattr(parallel, "_PATIENCE", 0.0)
+    run_tasks(lambda x: time.sleep(0.01), [1, 2, 3], [1, 1, 1], progress=None, **options)
+    assert "3/3" in capfd.readouterr().err
+    run_tasks(lambda x: time.sleep(0.01), [1, 2, 3], [1, 1, 1], progress=False, **options)
+    assert capfd.readouterr().err == ""
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "joblib", None)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with pytest.raises(ImportError, match=r"n_jobs=2 needs joblib.*mixedpy\[parallel\]"):
+        _fit("dyestuff_reml").bootstrap(5, n_jobs=2)
+    with pytest.raises(ImportError, match="progress=True needs tqdm"):
+        _fit("dyestuff_reml").bootstrap(5, progress=True)
+    monkeypatch.setattr(parallel, "_PATIENCE", 0.0)
+    assert _fit("dyestuff_reml").bootstrap(5, seed=1).nsim == 5

@@ -1,0 +1,306 @@
+"""Comparisons of fits: tables as lme4 prints them, mixtures at the boundary, exact tests, rankings."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import chi2
+
+import mixedpy as mp
+
+REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "comparison_reference.json").read_text())
+
+pytestmark = pytest.mark.filterwarnings("ignore::mixedpy.SingularFitWarning")
+
+
+@cache
+def _table(name: str) -> pd.DataFrame:
+    table = mp.datasets.load(name)
+    if name == "VerbAgg":
+        attrs = table.attrs
+        table = table.assign(Y=(table["r2"] == "Y").astype(int))
+        table.attrs.update(attrs)
+    return table
+
+
+@cache
+def _fit(data: str, formula: str, reml: bool, weights: str | None = None) -> mp.LmmFit:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mp.MixedpyWarning)
+        return mp.lmer(formula, _table(data), reml=reml, weights=weights)
+
+
+def _ids(value: Any) -> str:
+    return f"{value['data']}-{'-'.join(value['names'])}"
+
+
+TABLES = [t for t in REFERENCE["tables"] if not any("as.integer" in f for f in t["formulas"])]
+
+
+@pytest.mark.parametrize("wanted", TABLES, ids=_ids)
+def test_print_is_lme4s(wanted: dict[str, Any]) -> None:
+    """Character by character; what mixedpy adds comes after it, and the note on refitting before it."""
+    fits = [_fit(wanted["data"], f, wanted["reml"], wanted["weights"]) for f in wanted["formulas"]]
+    found = mp.anova(*fits, refit=wanted["refit"], names=wanted["names"])
+    note = [wanted["message"]] if wanted["message"] else []
+    text = "\n".join([*note, *wanted["text"]])
+    assert str(found)[: len(text)] == text
+    below = str(found)[len(text) :]
+    assert below == "" or below.startswith("\nCorrected for variances on the boundary:\n")
+    assert str(mp.anova(*fits, refit=wanted["refit"], names=wanted["names"], boundary=False)) == text
+
+
+@pytest.mark.parametrize("wanted", REFERENCE["exact"], ids=lambda e: e["full"])
+def test_exact_test_is_rlrsims(wanted: dict[str, Any]) -> None:
+    """Within Monte-Carlo error where there is one variance; RLRsim leaves others out of the null distribution."""
+    full = _fit(wanted["data"], wanted["full"], True)
+    null = None if wanted["null"] is None else _fit(wanted["data"], wanted["null"], True)
+    found = mp.rlrt(full, null, nsim=100_000, seed=1)
+    assert found.statistic == pytest.approx(wanted["statistic"], abs=1e-5)
+    if wanted["statistic"] < 1e-6:
+        # lme4's statistic is rounding error, of which RLRsim takes the tail; zero itself has the tail one
+        assert found.pvalue == 1.0
+        return
+    p = wanted["p"]
+    error = np.sqrt(2.0 * max(p, 1e-5) * (1.0 - p) / REFERENCE["simulations"])
+    assert abs(found.pvalue - p) < (4.0 * error if null is None else 4.0 * error + 0.02 * p)
+
+
+def test_exact_test_is_the_f_test_in_a_balanced_design() -> None:
+    """The restricted statistic is a function of F = 4.598 with 5 and 24 degrees of freedom."""
+    found = mp.rlrt(_fit("Dyestuff", "Yield ~ 1 + (1 | Batch)", True), nsim=400_000, seed=2)
+    table = _table("Dyestuff")
+    groups = table.groupby("Batch", observed=True)["Yield"]
+    between = 5.0 * groups.mean().var()
+    within = groups.var().mean()
+    from scipy.stats import f
+
+    assert found.pvalue == pytest.approx(f.sf(between / within, 5, 24), abs=4 * found.standard_error)
+
+
+def test_rows_are_named_by_the_callers_variables() -> None:
+    parallel = _fit("sleepstudy", "Reaction ~ Days + (1 | Subject)", False)
+    lines = _fit("sleepstudy", "Reaction ~ Days + (Days | Subject)", False)
+    assert list(mp.anova(lines, parallel).index) == ["parallel", "lines"]
+    assert list(mp.compare(lines, parallel).index) == ["lines", "parallel"]
+    assert list(mp.anova(*[parallel, lines]).index) == ["parallel", "lines"]
+    both = [parallel, lines]
+    assert _compared_elsewhere(both) == ["MODEL1", "MODEL2"]
+    assert list(mp.anova(parallel, lines, names=["a", "b"]).index) == ["a", "b"]
+    with pytest.raises(ValueError, match="2 different names"):
+        mp.anova(parallel, lines, names=["a", "a"])
+
+
+def _compared_elsewhere(fits: list[mp.LmmFit]) -> list[str]:
+    return list(mp.anova(*fits).index)
+
+
+def test_the_table_is_a_frame() -> None:
+    m0 = _fit("sleepstudy", "Reaction ~ Days + (1 | Subject)", False)
+    m1 = _fit("sleepstudy", "Reaction ~ Days + (Days | Subject)", False)
+    table = mp.anova(m0, m1)
+    columns = ["npar", "AIC", "BIC", "logLik", "deviance", "Chisq", "Df", "Pr(>Chisq)", "Pr(boundary)"]
+    assert list(table.columns) == columns
+    assert table.loc["m1", "Chisq"] == pytest.approx(m0.deviance - m1.deviance)
+    statistic = table.loc["m1", "Chisq"]
+    mixed = 0.5 * chi2.sf(statistic, 1) + 0.5 * chi2.sf(statistic, 2)
+    assert table.loc["m1", "Pr(boundary)"] == pytest.approx(mixed, rel=1e-10)
+    assert np.isnan(table.loc["m0", "Pr(boundary)"])
+    assert "Stram" in table._repr_html_()
+    assert "Pr(&gt;Chisq)" in table._repr_html_()
+    assert list(mp.anova(m0, m1, boundary=False).columns) == columns[:-1]
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "name"),
+    [
+        ("(1 | g)", "(1 + x | g)", "0.5 chi2(1) + 0.5 chi2(2), Stram & Lee"),
+        ("(1 | g)", "(1 + x || g)", "0.5 chi2(0) + 0.5 chi2(1), Stram & Lee"),
+        ("(1 | g)", "(1 | g) + (1 | h)", "0.5 chi2(0) + 0.5 chi2(1), Stram & Lee"),
+        ("(1 + x | g)", "(1 + x + z | g)", "0.5 chi2(2) + 0.5 chi2(3), Stram & Lee"),
+        ("(1 + x || g)", "(1 + x | g)", None),
+        ("(0 + x | g)", "(1 + x | g)", "0.5 chi2(1) + 0.5 chi2(2), Stram & Lee"),
+        ("(1 | g)", "(1 + x + z || g)", "chi2(0) + 0.5 chi2(1) +"),
+        ("(1 | g)", "(1 + x + z | g)", "chi-bar-square"),
+        ("(1 | h)", "(1 | h) + (1 + x | g)", "chi-bar-square"),
+        ("(1 + x | g)", "(1 + z | g)", None),
+        ("(1 | g)", "(1 | h) + (0 + x | g)", None),
+        ("(1 | h) + (1 | g)", "(1 + x | g) + (1 | h)", "0.5 chi2(1) + 0.5 chi2(2), Stram & Lee"),
+    ],
+)
+def test_which_mixture(small: str, large: str, name: str | None) -> None:
+    table = _simulated(3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mp.MixedpyWarning)
+        m0 = mp.lmer(f"y ~ x + {small}", table)
+        m1 = mp.lmer(f"y ~ x + {large}", table)
+    found = mp.anova(m0, m1).attrs["mixtures"]
+    if name is None:
+        assert found == {}
+    else:
+        assert name in found["m1"]
+
+
+def test_fixed_effects_add_degrees_of_freedom() -> None:
+    table = _simulated(3)
+    m0 = mp.lmer("y ~ 1 + (1 | g)", table, reml=False)
+    m1 = mp.lmer("y ~ x + z + (1 | g) + (1 | h)", table, reml=False)
+    assert mp.anova(m0, m1).attrs["mixtures"]["m1"] == "0.5 chi2(2) + 0.5 chi2(3), Stram & Lee"
+
+
+def _simulated(seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    n = 400
+    g, h = rng.integers(0, 40, n), rng.integers(0, 15, n)
+    x, z = rng.normal(size=n), rng.normal(size=n)
+    y = 1.0 + x + rng.normal(size=40)[g] + 0.6 * rng.normal(size=40)[g] * x + 0.5 * rng.normal(size=15)[h]
+    names = {"y": y + rng.normal(size=n), "x": x, "z": z}
+    return pd.DataFrame({**names, "g": [f"g{i}" for i in g], "h": [f"h{i}" for i in h]})
+
+
+def test_reml_fits_with_one_fixed_part_are_not_refitted() -> None:
+    m0 = _fit("sleepstudy", "Reaction ~ Days + (1 | Subject)", True)
+    m1 = _fit("sleepstudy", "Reaction ~ Days + (Days | Subject)", True)
+    table = mp.anova(m0, m1)
+    assert table.attrs["note"] is None
+    assert table.loc["m1", "deviance"] == pytest.approx(m1.reml_criterion)
+
+
+def test_reml_and_ml_mixed_are_refitted() -> None:
+    m0 = _fit("sleepstudy", "Reaction ~ Days + (1 | Subject)", False)
+    m1 = _fit("sleepstudy", "Reaction ~ Days + (Days | Subject)", True)
+    table = mp.anova(m0, m1)
+    assert str(table).startswith("refitting model(s) with ML (instead of REML)\nData: sleepstudy")
+    wanted = _fit("sleepstudy", "Reaction ~ Days + (Days | Subject)", False).deviance
+    assert table.loc["m1", "deviance"] == pytest.approx(wanted, abs=1e-7)
+    with pytest.raises(mp.MixedpyError, match="m1 is a REML fit, the others are by maximum likelihood"):
+        mp.anova(m0, m1, refit=False)
+    with pytest.raises(mp.MixedpyError, match="m1 is a REML fit"):
+        mp.compare(m0, m1)
+
+
+def test_reml_fits_with_different_fixed_parts() -> None:
+    m0 = _fit("sleepstudy", "Reaction ~ 1 + (1 | Subject)", True)
+    m1 = _fit("sleepstudy", "Reaction ~ Days + (1 | Subject)", True)
+    for compared in (lambda: mp.anova(m0, m1, refit=False), lambda: mp.compare(m0, m1)):
+        with pytest.raises(mp.MixedpyError, match="m0 and m1 are REML fits with different fixed parts"):
+            compared()
+
+
+def test_other_contrasts_are_another_fixed_part() -> None:
+    """REML criteria depend on the scale of the columns."""
+    table = _table("cake")
+    m0 = mp.lmer("angle ~ recipe + (1 | replicate)", table)
+    m1 = mp.lmer("angle ~ recipe + (1 | replicate)", table, contrasts={"recipe": "sum"})
+    with pytest.raises(mp.MixedpyError, match="different fixed parts"):
+        mp.compare(m0, m1)
+    assert mp.anova(m0, m1)["Chisq"].iloc[1] == pytest.approx(0.0, abs=1e-7)
+
+
+def test_same_content_of_another_table_will_do() -> None:
+    table = _table("sleepstudy")
+    m0 = _fit("sleepstudy", "Reaction ~ Days + (1 | Subject)", False)
+    m1 = mp.lmer("Reaction ~ Days + (Days | Subject)", table.copy().reset_index(drop=True), reml=False)
+    assert mp.anova(m0, m1).loc["m1", "Df"] == 2
+
+
+def test_different_data() -> None:
+    table = _table("sleepstudy")
+    m0 = _fit("sleepstudy", "Reaction ~ Days + (1 | Subject)", False)
+    fewer = mp.lmer("Reaction ~ Days + (1 | Subject)", table.head(100), reml=False)
+    logs = mp.lmer("log(Reaction) ~ Days + (1 | Subject)", table, reml=False)
+    changed = table.copy()
+    changed.loc[changed.index[3], "Reaction"] += 1.0
+    other = mp.lmer("Reaction ~ Days + (1 | Subject)", changed, reml=False)
+    weighted = mp.lmer("Reaction ~ Days + (1 | Subject)", table, reml=False, weights=np.linspace(1.0, 2.0, 180))
+    for fit, message in [
+        (fewer, "m0 and (fit|fewer) were fitted to 180 and 100 rows"),
+        (logs, r"different responses \(Reaction and log\(Reaction\)\).*180 of 180 values differ"),
+        (other, "1 of 180 values differ"),
+        (weighted, "different prior weights"),
+    ]:
+        for compared in (mp.anova, mp.compare):
+            with pytest.raises(mp.DataError, match=message):
+                compared(m0, fit)  # type: ignore[operator]
+
+
+def test_what_is_no_fit() -> None:
+    m0 = _fit("sleepstudy", "Reaction ~ Days + (1 | Subject)", False)
+    with pytest.raises(TypeError, match=r"fit\.anova\(\)"):
+        mp.anova(m0)
+    with pytest.raises(TypeError, match="argument 2 is of type float"):
+        mp.anova(m0, 3.0)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="argument 1 is of type str"):
+        mp.rlrt("fit")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("criterion", ["aic", "aicc", "bic"])
+def test_ranking(criterion: Any) -> None:
+    fits = [_fit("sleepstudy", f"Reaction ~ Days + ({t} | Subject)", False) for t in ("1", "Days", "0 + Days")]
+    found = mp.compare(*fits, criterion=criterion, names=["a", "b", "c"])
+    values = dict(zip("abc", [getattr(fit, criterion) for fit in fits], strict=True))
+    assert list(found.index) == sorted(values, key=values.__getitem__)
+    np.testing.assert_allclose(found[criterion], sorted(values.values()))
+    assert found["delta"].iloc[0] == 0.0
+    assert found["weight"].sum() == pytest.approx(1.0)
+    ratio = np.exp(0.5 * (values["a"] - values["c"]))
+    assert found.loc["c", "weight"] / found.loc["a", "weight"] == pytest.approx(ratio)
+
+
+def test_reml_fits_with_one_fixed_part_are_ranked() -> None:
+    a = _fit("sleepstudy", "Reaction ~ Days + (1 | Subject)", True)
+    b = _fit("sleepstudy", "Reaction ~ Days + (Days | Subject)", True)
+    assert mp.compare(a, b).loc["b", "aic"] == pytest.approx(b.aic)
+    with pytest.raises(ValueError, match="criterion='dic'"):
+        mp.compare(a, b, criterion="dic")  # type: ignore[arg-type]
+
+
+def test_exact_test_needs_one_variance() -> None:
+    table = _simulated(1)
+    full = mp.lmer("y ~ x + (1 | g) + (1 | h)", table)
+    g = mp.lmer("y ~ x + (1 | g)", table)
+    slopes = mp.lmer("y ~ x + (x | g)", table)
+    with pytest.raises(mp.MixedpyError, match=r"several random terms \(g, h\)"):
+        mp.rlrt(full)
+    with pytest.raises(mp.MixedpyError, match=r"2 effects \(\(Intercept\), x\)"):
+        mp.rlrt(slopes)
+    with pytest.raises(mp.MixedpyError, match="larger in fit are: g"):
+        mp.rlrt(slopes, g)
+    with pytest.raises(mp.MixedpyError, match="larger in fit are: none"):
+        mp.rlrt(full, full)
+    with pytest.raises(mp.MixedpyError, match="not a part"):
+        mp.rlrt(g, full)
+    with pytest.raises(mp.MixedpyError, match="different fixed parts"):
+        mp.rlrt(full, mp.lmer("y ~ 1 + (1 | g)", table))
+    with pytest.raises(mp.DataError, match="rows"):
+        mp.rlrt(full, mp.lmer("y ~ x + (1 | g)", table.head(300)))
+    for nsim in (0, 2.5, True):
+        with pytest.raises(ValueError, match="whole number"):
+            mp.rlrt(g, nsim=nsim)  # type: ignore[arg-type]
+
+
+def test_exact_test_of_ml_fits_is_restricted_too() -> None:
+    table = _simulated(2)
+    reml = mp.rlrt(mp.lmer("y ~ x + (1 | g) + (1 | h)", table), mp.lmer("y ~ x + (1 | g)", table), seed=1)
+    ml = mp.rlrt(
+        mp.lmer("y ~ x + (1 | g) + (1 | h)", table, reml=False), mp.lmer("y ~ x + (1 | g)", table, reml=False), seed=1
+    )
+    assert ml.statistic == pytest.approx(reml.statistic, abs=1e-6)
+    assert ml.pvalue == pytest.approx(reml.pvalue, abs=0.02)
+    assert "variance of h" in repr(ml)
+
+
+def test_exact_test_with_too_many_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mixedpy.core.boundary import spectral
+
+    monkeypatch.setattr(spectral, "MOST_LEVELS", 10)
+    table = _simulated(2)
+    with pytest.raises(mp.MixedpyError, match=r"needs the eigenvalues.*40 levels"):
+        mp.rlrt(mp.lmer("y ~ x + (1 | g) + (1 | h)", table), mp.lmer("y ~ x + (1 | h)", table))

@@ -1,0 +1,159 @@
+"""Power by simulation: nominal under the null hypothesis, right where it is known, on other designs."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import mixedpy as mp
+from tests.cases import case
+
+pytestmark = pytest.mark.filterwarnings("ignore::mixedpy.SingularFitWarning")
+
+
+@cache
+def _fit(name: str) -> mp.LmmFit:
+    one = case(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mp.MixedpyWarning)
+        return mp.lmer(one.formula, one.frame(), **one.options())
+
+
+@pytest.mark.parametrize(
+    ("name", "test", "null"),
+    [
+        ("sleepstudy_slope_reml", "Days", {"fixef": {"Days": 0.0}}),
+        ("cake_additive", "recipe", {"fixef": {"recipeB": 0.0, "recipeC": 0.0}}),
+        ("dyestuff_reml", "Batch", {"theta": [0.0]}),
+        ("sleepstudy_intercept_ml", "Subject", {"theta": [0.0]}),
+    ],
+)
+def test_size_of_tests_under_the_null_hypothesis(name: str, test: str, null: dict[str, Any]) -> None:
+    found = _fit(name).power(test, 2000, seed=1, **null)
+    low, high = found.interval
+    assert low <= 0.055
+    assert high >= 0.045
+    assert found.failed == 0
+
+
+def test_size_at_the_boundary_with_another_component() -> None:
+    """A slope beside an intercept: the mixture for a whole term, somewhat conservative in small samples."""
+    found = _fit("pastes_nested").power("batch", 200, seed=2, theta=[3.0, 0.0])
+    assert "exact restricted likelihood-ratio test" in found.test
+    assert found.power < 0.11
+
+
+def test_power_of_the_balanced_one_way_layout() -> None:
+    """The restricted statistic is a function of F, whose power is that of a central F distribution."""
+    fit = _fit("dyestuff_reml")
+    theta = 1.2
+    found = fit.power("Batch", 4000, seed=3, theta=[theta])
+    critical = stats.f.ppf(0.95, 5, 24)
+    wanted = stats.f.sf(critical / (1.0 + 5.0 * theta**2), 5, 24)
+    assert found.power == pytest.approx(wanted, abs=4.0 * np.sqrt(wanted * (1 - wanted) / 4000))
+
+
+def test_power_of_the_slope() -> None:
+    """Balanced: the t statistic of the slope is noncentral t with as many degrees of freedom as subjects less one."""
+    fit = _fit("sleepstudy_slope_reml")
+    found = fit.power("Days", 4000, seed=4, fixef={"Days": 4.0})
+    critical = stats.t.ppf(0.975, 17)
+    wanted = stats.nct.sf(critical, 17, 4.0 / fit.se["Days"])
+    assert "17 degrees of freedom" in found.test
+    assert found.power == pytest.approx(wanted, abs=0.03)
+
+
+def test_another_design() -> None:
+    fit = _fit("sleepstudy_slope_reml")
+    table = mp.datasets.load("sleepstudy")
+    twice = pd.concat([table.assign(Subject=table["Subject"].astype(str) + s) for s in "ab"]).drop(columns="Reaction")
+    found = fit.power("Days", 2000, seed=5, fixef={"Days": 4.0}, newdata=twice)
+    critical = stats.t.ppf(0.975, 35)
+    wanted = stats.nct.sf(critical, 35, 4.0 / (fit.se["Days"] / np.sqrt(2.0)))
+    assert "35 degrees of freedom" in found.test
+    assert found.power == pytest.approx(wanted, abs=0.04)
+    few = {"Days": [0, 1, 2, 3] * 4, "Subject": np.repeat(list("abcd"), 4)}
+    assert fit.power("Days", 200, seed=6, fixef={"Days": 4.0}, newdata=few).power < found.power
+
+
+def test_other_parameters() -> None:
+    fit = _fit("sleepstudy_slope_reml")
+    noisy = fit.power("Days", 400, seed=7, fixef={"Days": 4.0}, sigma=100.0)
+    quiet = fit.power("Days", 400, seed=7, fixef={"Days": 4.0}, sigma=5.0, theta=[1.0, 0.0, 0.1])
+    assert noisy.power < 0.5 < 0.95 < quiet.power
+
+
+def test_the_normal_distribution_rejects_too_often() -> None:
+    few = {"Days": [0, 1, 2, 3] * 5, "Subject": np.repeat(list("abcde"), 4)}
+    fit = _fit("sleepstudy_slope_reml")
+    wald = fit.power("Days", 1500, seed=8, fixef={"Days": 0.0}, newdata=few, ddf=None)
+    t = fit.power("Days", 1500, seed=8, fixef={"Days": 0.0}, newdata=few)
+    assert wald.power > t.power + 0.03
+    assert "Wald" in wald.test
+
+
+def test_a_term_with_several_effects() -> None:
+    found = _fit("sleepstudy_slope_reml").power("Subject", 100, seed=9)
+    assert "chi-bar-square" in found.test
+    assert found.power > 0.95
+    null = _fit("sleepstudy_slope_reml").power("Subject", 600, seed=10, theta=[0.0, 0.0, 0.0])
+    assert 0.01 < null.power < 0.075
+
+
+def test_repeatable_whatever_the_number_of_workers() -> None:
+    pytest.importorskip("joblib")
+    fit = _fit("dyestuff_reml")
+    one = fit.power("Batch", 600, seed=1)
+    two = fit.power("Batch", 600, seed=1, n_jobs=2, progress=False)
+    np.testing.assert_array_equal(one.pvalues, two.pvalues)
+    assert not np.array_equal(one.pvalues, fit.power("Batch", 600, seed=2).pvalues)
+
+
+def test_interval_is_clopper_pearson() -> None:
+    found = _fit("dyestuff_reml").power("Batch", 50, seed=1)
+    hits = int((found.pvalues <= 0.05).sum())
+    low, high = stats.binomtest(hits, 50).proportion_ci()
+    np.testing.assert_allclose(found.interval, [low, high])
+    assert found.power == hits / 50
+    assert f"power {found.power:.3f}" in repr(found)
+
+
+def test_failures_are_counted() -> None:
+    fit = _fit("dyestuff_reml")
+    hard = mp.lmer("Yield ~ 1 + (1 | Batch)", mp.datasets.load("Dyestuff"), control=mp.Control(max_iterations=1))
+    with pytest.warns(mp.IntervalWarning, match=r"of 50 simulated data sets could not be fitted"):
+        found = hard.power("(Intercept)", 50, seed=1)
+    assert found.failed == np.isnan(found.pvalues).sum() > 0
+    assert "failed" in repr(found)
+    assert fit.power("(Intercept)", 50, seed=1).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"test": "day"}, mp.MixedpyError, r"neither a fixed effect or term \(\(Intercept\), Days\) nor .*\(Subject\)"),
+        ({"nsim": 0}, ValueError, "whole number"),
+        ({"alpha": 5}, ValueError, "alpha=5"),
+        ({"sigma": -1.0}, ValueError, "sigma=-1.0"),
+        ({"fixef": {"days": 1.0}}, mp.DataError, "fixef names 'days'"),
+        ({"theta": [1.0]}, mp.DataError, "theta= has shape"),
+        ({"ddf": "satterthwaite"}, ValueError, "ddf='satterthwaite'"),
+        ({"newdata": {"Days": [1, 2]}}, mp.DataError, "Subject"),
+    ],
+)
+def test_bad_input(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        _fit("sleepstudy_slope_reml").power(**{"test": "Days", "nsim": 5, **options})
+
+
+def test_newdata_must_have_the_levels_of_the_fit() -> None:
+    table = mp.datasets.load("cake")
+    fewer = table[table["recipe"] != "C"].assign(recipe=lambda t: t["recipe"].astype(str))
+    with pytest.raises(mp.DataError, match="must have the levels of the fit"):
+        _fit("cake_additive").power("recipe", 5, newdata=fewer)
