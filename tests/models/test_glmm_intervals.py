@@ -121,6 +121,26 @@ def test_likelihood_ratio_table(fit: mp.GlmmFit) -> None:
         fit.compare(fit.update(nagq=5))
 
 
+def test_anova_prints_lme4s_table(fit: mp.GlmmFit) -> None:
+    empty = fit.update(". ~ . - period")
+    table = mp.anova(empty, fit)
+    assert list(table.index) == ["empty", "fit"]
+    lines = str(table).splitlines()
+    assert lines[:4] == [
+        "Data: cbpp",
+        "Models:",
+        "empty: cbind(incidence, size - incidence) ~ (1 | herd)",
+        f"fit: {HERD}",
+    ]
+    assert lines[4].split() == ["npar", "AIC", "BIC", "logLik", "deviance", "Chisq", "Df", "Pr(>Chisq)"]
+    assert lines[6].split() == ["fit", "5", "194.05", "204.18", "-92.026", "184.05", "25.61", "3", "1.151e-05", "***"]
+    data = simulated()
+    one, two = mp.glmer("binary ~ x + (1 | g)", data), mp.glmer("binary ~ x + (x | g)", data)
+    assert "0.5 chi2(1) + 0.5 chi2(2), Stram & Lee" in str(mp.anova(one, two))
+    with pytest.raises(TypeError, match="anova"):
+        mp.anova(fit, mp.lmer("size ~ 1 + (1 | herd)", mp.datasets.load("cbpp")))
+
+
 @pytest.mark.parametrize("m", [1, 2, 3])
 def test_polar_template(m: int) -> None:
     rng = np.random.default_rng(m)
