@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import integrate
+from scipy import integrate, special
 
 from mixedpy.core.family import LINKS, Binomial, Family, Hurdle, Poisson, find_link
+from mixedpy.core.family.polygamma import polygamma
 from tests.core.families import FAMILIES, auxiliaries, predictor, weights
 
 NAMES = sorted(FAMILIES)
@@ -183,3 +184,9 @@ def test_hurdle_ignores_zeros_in_the_count_part() -> None:
     r, w, _, _ = family.derivatives(np.zeros(2), np.ones(1), np.array([0.1, 2.0]), (np.zeros(1),))
     assert not r.any()
     assert not w.any()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_polygamma_is_scipys(n: int) -> None:
+    x = np.concatenate([np.geomspace(1e-8, 1e8, 400), [11.999999, 12.0, 12.000001]])
+    np.testing.assert_allclose(polygamma(n, x), special.polygamma(n, x), rtol=2e-14)

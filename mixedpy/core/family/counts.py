@@ -13,6 +13,7 @@ from scipy import special
 
 from mixedpy.core.family.compose import through_link
 from mixedpy.core.family.distributions import negative_binomial_cdf
+from mixedpy.core.family.polygamma import polygamma
 from mixedpy.core.family.protocol import Auxiliary, Family, Floats, Offence, Predictors, first_offence
 
 __all__ = ["CountFamily", "NegativeBinomial1", "NegativeBinomial2", "Poisson", "counts_offence"]
@@ -296,7 +297,7 @@ class NegativeBinomial1(CountFamily):
         mean = self.linkage.derivatives(eta)
         k = np.where(mean[0] > 0, mean[0], np.nan) / phi
         s0 = (_digamma_rising(y, k) - np.log1p(phi)) / phi
-        s1 = (_polygamma(1, y + k) - _polygamma(1, k)) / phi**2
+        s1 = (polygamma(1, y + k) - polygamma(1, k)) / phi**2
         return m * s0 * mean[1], -m * (s1 * mean[1] ** 2 + s0 * mean[2])
 
     def derivatives(self, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> tuple[Floats, Floats, Floats, Floats]:
@@ -306,7 +307,7 @@ class NegativeBinomial1(CountFamily):
         k = np.where(mean[0] > 0, mean[0], np.nan) / phi
         score = (
             (_digamma_rising(y, k) - np.log1p(phi)) / phi,
-            *((_polygamma(i, y + k) - _polygamma(i, k)) / phi ** (i + 1) for i in (1, 2, 3)),
+            *((polygamma(i, y + k) - polygamma(i, k)) / phi ** (i + 1) for i in (1, 2, 3)),
         )
         r, w, w1, w2 = through_link(score, mean)
         return m * r, m * w, m * w1, m * w2
@@ -320,7 +321,7 @@ class NegativeBinomial1(CountFamily):
         mean = self.linkage.derivatives(eta)
         k = np.where(mean[0] > 0, mean[0], np.nan) / phi
         d0 = _digamma_rising(y, k)
-        d1, d2 = (_polygamma(i, y + k) - _polygamma(i, k) for i in (1, 2))
+        d1, d2 = (polygamma(i, y + k) - polygamma(i, k) for i in (1, 2))
         dl = m * (-k * (d0 - np.log1p(phi)) - k * share + y * (1.0 - share))
         ds = -(d0 - np.log1p(phi) + k * d1 + share) / phi
         ds2 = -(2.0 * d1 + k * d2) / phi**2
@@ -368,7 +369,3 @@ def _log_rising(y: Floats, k: Floats) -> Floats:
 
 def _digamma_rising(y: Floats, k: Floats) -> Floats:
     return np.asarray(special.digamma(y + k) - special.digamma(k), np.float64)
-
-
-def _polygamma(order: int, x: Floats) -> Floats:
-    return np.asarray(special.polygamma(order, x), np.float64)

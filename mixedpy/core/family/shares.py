@@ -15,6 +15,7 @@ from scipy import special
 from mixedpy.core.family.binomial import Binomial, trials_offence
 from mixedpy.core.family.compose import through_link
 from mixedpy.core.family.distributions import beta_binomial_cdf
+from mixedpy.core.family.polygamma import polygamma
 from mixedpy.core.family.protocol import Auxiliary, Family, Floats, Offence, Predictors, first_offence
 
 __all__ = ["Beta", "BetaBinomial"]
@@ -27,8 +28,8 @@ def _differences(a: Floats, b: Floats, x: Floats | float, z: Floats | float, ord
     if order == 0:  # polygamma of order 0 computes the others as well
         up, down = special.digamma(a + x) - special.digamma(a), special.digamma(b + z) - special.digamma(b)
     else:
-        up = special.polygamma(order, a + x) - special.polygamma(order, a)
-        down = special.polygamma(order, b + z) - special.polygamma(order, b)
+        up = polygamma(order, a + x) - polygamma(order, a)
+        down = polygamma(order, b + z) - polygamma(order, b)
     return np.asarray(up, np.float64), np.asarray(down, np.float64)
 
 
@@ -75,7 +76,7 @@ class Beta(Family):
         mean = self.linkage.derivatives(eta)
         phi, a, b = self._shapes(mean[0], xi)
         s = phi * (np.log(y) - np.log1p(-y) - special.digamma(a) + special.digamma(b))
-        s1 = -phi * phi * (special.polygamma(1, a) + special.polygamma(1, b))
+        s1 = -phi * phi * (polygamma(1, a) + polygamma(1, b))
         return m * s * mean[1], -m * (s1 * mean[1] ** 2 + s * mean[2])
 
     def derivatives(self, y: Floats, m: Floats, eta: Floats, xi: Predictors) -> tuple[Floats, Floats, Floats, Floats]:
@@ -84,9 +85,9 @@ class Beta(Family):
         phi, a, b = self._shapes(mean[0], xi)
         score = (
             phi * (np.log(y) - np.log1p(-y) - special.digamma(a) + special.digamma(b)),
-            -(phi**2) * (special.polygamma(1, a) + special.polygamma(1, b)),
-            -(phi**3) * (special.polygamma(2, a) - special.polygamma(2, b)),
-            -(phi**4) * (special.polygamma(3, a) + special.polygamma(3, b)),
+            -(phi**2) * (polygamma(1, a) + polygamma(1, b)),
+            -(phi**3) * (polygamma(2, a) - polygamma(2, b)),
+            -(phi**4) * (polygamma(3, a) + polygamma(3, b)),
         )
         r, w, w1, w2 = through_link(score, mean)
         return m * r, m * w, m * w1, m * w2
@@ -98,10 +99,10 @@ class Beta(Family):
         mean = self.linkage.derivatives(eta)
         phi, a, b = self._shapes(mean[0], xi)
         da, db = special.digamma(a), special.digamma(b)
-        ta, tb = special.polygamma(1, a), special.polygamma(1, b)
+        ta, tb = polygamma(1, a), polygamma(1, b)
         dl = a * (np.log(y) - da) + b * (np.log1p(-y) - db) + phi * special.digamma(phi)
         ds = phi * (np.log(y) - np.log1p(-y) - da + db - a * ta + b * tb)
-        ds1 = -(phi**2) * (2.0 * (ta + tb) + a * special.polygamma(2, a) + b * special.polygamma(2, b))
+        ds1 = -(phi**2) * (2.0 * (ta + tb) + a * polygamma(2, a) + b * polygamma(2, b))
         return ((m * dl, m * ds * mean[1], -m * (ds1 * mean[1] ** 2 + ds * mean[2])),)
 
     def variance(self, m: Floats, eta: Floats, xi: Predictors) -> Floats:
