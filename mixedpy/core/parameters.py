@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class Parameters:
 
     def __init__(self, templates: Sequence[Template]):
         self.templates = tuple(templates)
-        ends = np.cumsum([t.size for t in templates]).tolist()
+        ends = list(accumulate(t.size for t in templates))
         self.slices = tuple(slice(end - t.size, end) for end, t in zip(ends, templates, strict=True))
         self.size = ends[-1]
 

@@ -108,7 +108,7 @@ class Chain:
         """Gradient and average-information blocks from the kept eliminations."""
         scores = self._scores(seed.c)
         dSigma = self._sigma_derivatives(seed.Omega)
-        score = [np.einsum("tab,ab->t", d, e @ e.T) for d, e in zip(directions, scores, strict=True)]
+        score = [d.reshape(len(d), -1) @ (e @ e.T).ravel() for d, e in zip(directions, scores, strict=True)]
         information = self._information_one if self.k == 1 else self._information_nested
         quadratic, fixed = information(directions, scores)
         return Derivatives(
@@ -132,8 +132,8 @@ class Chain:
             m, width, J = Y.shape
             if i == self.k - 1 and i == 0:
                 flat = Y.reshape(m * width, J)
-                YY = (flat @ flat.T).reshape(m, width, m, width)
-                out[i] = K.sum(2) - np.einsum("acbd,cd->ab", YY, Omega)
+                YY = (flat @ flat.T).reshape(m, width, m, width).transpose(0, 2, 1, 3).reshape(m * m, -1)
+                out[i] = K.sum(2) - (YY @ Omega.ravel()).reshape(m, m)
                 continue
             YO = np.zeros_like(Y)
             YO[:, -w:] = np.matmul(Omega, Y[:, -w:])
@@ -157,9 +157,10 @@ class Chain:
         K, Y = self.eliminated[0].K, self.eliminated[0].Y
         m, p, J = self.m[0], self.cp.p, self.J[0]
         KE = (K.reshape(m * m, J) @ (e[:, None] * e).reshape(m * m, J).T).reshape(m, m, m, m)
-        quadratic = np.einsum("tca,abcd,sbd->ts", dS, KE, dS)
+        flat = dS.reshape(-1, m * m)  # symmetric, so that either index may come first
+        quadratic = flat @ KE.transpose(2, 0, 3, 1).reshape(m * m, m * m) @ flat.T
         YE = np.matmul(Y[:, :p].reshape(m * p, J), e.T).reshape(m, p, m)
-        return quadratic, np.einsum("axb,tab->xt", YE, dS)
+        return quadratic, YE.transpose(1, 0, 2).reshape(p, m * m) @ flat.T
 
     def _information_nested(self, directions: list[Floats], scores: list[Floats]) -> tuple[Floats, Floats]:
         """Carry Z w, w = dSigma e, outwards as if it were further columns right of every term."""
