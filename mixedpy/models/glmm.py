@@ -26,7 +26,7 @@ from mixedpy.inference.glmm.residuals import GlmmKind, glmm_residuals
 from mixedpy.inference.glmm.response import auxiliary_predictors, new_auxiliary_predictors, of_rows
 from mixedpy.inference.glmm.simulate import simulate_glmm
 from mixedpy.inference.glmm.simulated import SimulatedResiduals, scaled_residuals
-from mixedpy.inference.glmm.variance import Overdispersion, RSquared, glmm_icc, overdispersion, r_squared
+from mixedpy.inference.glmm.variance import Overdispersion, glmm_icc, overdispersion, r_squared
 from mixedpy.inference.glmm.wald import wald_anova
 from mixedpy.inference.predict import predict
 from mixedpy.inference.predictors import of_fit, of_table
@@ -393,21 +393,33 @@ class GlmmFit:
         """
         return overdispersion(self.design, self.record)
 
-    def r2(self) -> RSquared:
+    def r2(self) -> pd.Series[float]:
         """Return marginal and conditional R^2 on the scale of the link (Nakagawa et al. 2017).
+
+        Returns
+        -------
+        Series
+            ``marginal``: explained by the fixed effects; ``conditional``: by fixed and random effects.
 
         Examples
         --------
         >>> import mixedpy as mp
         >>> fit = mp.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", mp.datasets.load("cbpp"))
-        >>> round(fit.r2().marginal, 3), round(fit.r2().conditional, 3)
-        (0.085, 0.187)
+        >>> fit.r2().round(3).to_dict()
+        {'marginal': 0.085, 'conditional': 0.187}
         """
-        return r_squared(self.design, self.record, self.request.control)
+        found = r_squared(self.design, self.record, self.request.control)
+        return pd.Series({"marginal": found.marginal, "conditional": found.conditional})
 
-    def icc(self) -> float:
-        """Return the adjusted intraclass correlation on the scale of the link."""
-        return glmm_icc(self.design, self.record, self.request.control)
+    def icc(self, adjusted: bool = True) -> float:
+        """Return the intraclass correlation on the scale of the link: the random effects' share of the variance.
+
+        Parameters
+        ----------
+        adjusted : bool
+            Whether the variance of the fixed effects is left out of the whole.
+        """
+        return glmm_icc(self.design, self.record, self.request.control, adjusted=adjusted)
 
     def population_mean(self, newdata: Any = None, re_form: str | None = "NA") -> pd.Series[float]:
         """Predict means of the response with the random effects integrated out, not set to zero.

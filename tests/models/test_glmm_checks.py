@@ -41,6 +41,8 @@ def test_against_performance_and_car(name: str) -> None:
     if case["family"] == "binomial":
         np.testing.assert_allclose([fit.r2().marginal, fit.r2().conditional], case["r2"], rtol=1e-4)
         assert abs(fit.icc() / case["icc"] - 1.0) < 1e-3
+        explained = fit.r2()["conditional"] - fit.r2()["marginal"]
+        assert abs(fit.icc(adjusted=False) - explained) < 1e-12
 
 
 def test_variance_of_counts_is_that_of_the_paper() -> None:

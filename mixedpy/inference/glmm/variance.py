@@ -69,10 +69,10 @@ def r_squared(design: Design, record: GlmmRecord, control: Control) -> RSquared:
     return RSquared(v.fixed / total, (v.fixed + v.random) / total)
 
 
-def glmm_icc(design: Design, record: GlmmRecord, control: Control) -> float:
-    """Compute the adjusted intraclass correlation: the random effects' share of what the fixed effects leave."""
+def glmm_icc(design: Design, record: GlmmRecord, control: Control, *, adjusted: bool = True) -> float:
+    """Compute the random effects' share of the variance, or (adjusted) of what the fixed effects leave of it."""
     v = _variances(design, record, control)
-    return v.random / (v.random + v.residual)
+    return v.random / (v.random + v.residual + (0.0 if adjusted else v.fixed))
 
 
 def _variances(design: Design, record: GlmmRecord, control: Control) -> _Variances:
