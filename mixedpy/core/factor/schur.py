@@ -41,6 +41,7 @@ class _State:
     B: Floats  # (m, m, J)
     S: Floats  # storage
     R: Floats  # (q, p + 1)
+    LR: Floats  # Lambda2'R, (q, p + 1)
     U: Floats  # M^-1 Lambda2'R, (q, p + 1)
 
 
@@ -124,7 +125,7 @@ class Schur:
         LR = self.trailing.multiply(Lambdas[1:], R, transposed=True)
         U = self.storage.solve(LR)
         gram -= LR.T @ U
-        self.state = _State(Lambdas, Sigma, done, B, S, R, U)
+        self.state = _State(Lambdas, Sigma, done, B, S, R, LR, U)
         return Reduced(logdet, 0.5 * (gram + gram.T))
 
     def _by_level(self, block: Floats) -> Floats:
@@ -234,9 +235,9 @@ class Schur:
         tau = self.trailing.multiply(state.Lambdas[1:], np.concatenate([g2, Sw], axis=1), transposed=True)
         solved = self.storage.solve(tau)
         quadratic -= tau.T @ solved
-        fixed = np.concatenate([np.einsum("axj,taj->xt", Y[:, :p], own, optimize=True), state.R[:, :p].T @ w2], axis=1)
-        LR = self.trailing.multiply(state.Lambdas[1:], state.R[:, :p], transposed=True)
-        return quadratic, fixed - LR.T @ solved
+        across = Y[:, :p].transpose(1, 0, 2).reshape(p, -1)
+        fixed = np.concatenate([across @ own.reshape(k1, -1).T, state.R[:, :p].T @ w2], axis=1)
+        return quadratic, fixed - state.LR[:, :p].T @ solved
 
     def _trailing_derivatives(
         self, seed: Seed, traces: list[Floats], scores: list[Floats]
