@@ -15,6 +15,8 @@ from mixedpy import datasets
 from mixedpy.errors import DataError, FormulaError, MixedpyError, MixedpyWarning
 from mixedpy.models.comparison import anova as compare_fits
 from mixedpy.models.files import check_folder, write_whole
+from mixedpy.models.glmer import glmer
+from mixedpy.models.glmm import GlmmFit
 from mixedpy.models.lmer import lmer
 from mixedpy.models.lmm import LmmFit
 from mixedpy.models.summary import Summary
@@ -60,15 +62,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mixedpy", description="Linear mixed models with lme4's print-outs.")
+    parser = argparse.ArgumentParser(prog="mixedpy", description="Mixed models with lme4's print-outs.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    fit = commands.add_parser("fit", help="fit a linear mixed model and print its summary")
+    fit = commands.add_parser("fit", help="fit a mixed model and print its summary")
     _add_model(fit)
+    fit.add_argument("--family", metavar="F", help='of a generalized model: "binomial", "poisson", "gamma(log)", ...')
+    fit.add_argument("--nagq", metavar="K", type=int, help="quadrature nodes of a generalized model (default: 1)")
     fit.add_argument(
         "--ddf",
         choices=["satterthwaite", "kenward-roger", "none"],
-        default="satterthwaite",
         help="denominator degrees of freedom of the t tests (default: satterthwaite); none leaves out p values",
     )
     fit.add_argument("--format", choices=list(_LAYOUTS), default="text", help="of the summary (default: text)")
@@ -104,8 +107,19 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 def _fit(args: argparse.Namespace) -> int:
     if args.out is not None:
         check_folder(args.out)
-    fit = _fitted(args)
-    text = _LAYOUTS[args.format](fit.summary(ddf=None if args.ddf == "none" else args.ddf)).rstrip("\n")
+    fit: LmmFit | GlmmFit
+    if args.family is None:
+        if args.nagq is not None:
+            raise DataError("--nagq is for generalized models; give --family as well, or leave it out")
+        fit = _fitted(args)
+        ddf = args.ddf or "satterthwaite"
+        summary = fit.summary(ddf=None if ddf == "none" else ddf)
+    else:
+        if args.ddf is not None:
+            raise DataError("--ddf is for linear models; leave it out with --family, whose z values have none")
+        fit = _generalized(args)
+        summary = fit.summary()
+    text = _LAYOUTS[args.format](summary).rstrip("\n")
     if args.out is None:
         print(text, flush=True)
     else:
@@ -131,6 +145,22 @@ def _anova(args: argparse.Namespace) -> int:
 
 def _fitted(args: argparse.Namespace) -> LmmFit:
     return lmer(args.formula, _read(args.data), reml=not args.ml, weights=args.weights, offset=args.offset)
+
+
+def _generalized(args: argparse.Namespace) -> GlmmFit:
+    try:
+        return glmer(
+            args.formula,
+            _read(args.data),
+            family=args.family,
+            nagq=1 if args.nagq is None else args.nagq,
+            weights=args.weights,
+            offset=args.offset,
+        )
+    except MixedpyError:
+        raise
+    except ValueError as error:  # an unknown family, link or number of nodes
+        raise DataError(str(error)) from error
 
 
 def _datasets(args: argparse.Namespace) -> int:

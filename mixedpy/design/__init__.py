@@ -2,7 +2,15 @@
 
 from mixedpy.design.build import Built, build
 from mixedpy.design.random import TermSchema
-from mixedpy.design.schema import RandomColumns, Schema, effect_columns, fixed_columns, offset_column, random_columns
+from mixedpy.design.schema import (
+    RandomColumns,
+    Schema,
+    effect_columns,
+    fixed_columns,
+    offset_column,
+    random_columns,
+    zero_columns,
+)
 
 __all__ = [
     "Built",
@@ -14,4 +22,5 @@ __all__ = [
     "fixed_columns",
     "offset_column",
     "random_columns",
+    "zero_columns",
 ]

@@ -21,7 +21,15 @@ from mixedpy.formula import Formula, Terms
 from mixedpy.formula.expressions import column_names
 from mixedpy.formula.syntax import Node
 
-__all__ = ["RandomColumns", "Schema", "effect_columns", "fixed_columns", "offset_column", "random_columns"]
+__all__ = [
+    "RandomColumns",
+    "Schema",
+    "effect_columns",
+    "fixed_columns",
+    "offset_column",
+    "random_columns",
+    "zero_columns",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +72,8 @@ class Schema:
         For the print-outs.
     na_action : str
         As given.
+    zeros : Encoding or None
+        The columns of the formula for zeros.
     states : mapping of str to BasisState
         Constants of the bases, such as the knots of a spline, by the text of their calls.
     functions : mapping of str to callable
@@ -91,6 +101,7 @@ class Schema:
     na_action: NaAction
     states: Mapping[str, BasisState] = field(default_factory=dict, repr=False)
     functions: Mapping[str, UserFunction] = field(default_factory=dict, repr=False)
+    zeros: Encoding | None = None
 
     def evaluator(self, columns: Mapping[str, Column]) -> Evaluator:
         """Compute the model's variables from the columns of new data, with the constants of the fit."""
@@ -152,6 +163,21 @@ def fixed_columns(schema: Schema, newdata: Any) -> Floats:
     table = open_table(newdata)
     columns = _read(table, (v.node for v in schema.fixed.variables))
     return _columns(schema, schema.fixed, columns, table)
+
+
+def zero_columns(schema: Schema, newdata: Any) -> Floats:
+    """Build the columns of the zeros' formula from new data, (n, k); a row with a missing value is NaN.
+
+    Raises
+    ------
+    DataError
+        For a column that is not there, or a level that the model has not seen.
+    """
+    if schema.zeros is None:
+        raise ValueError("the model has no formula for zeros")
+    table = open_table(newdata)
+    columns = _read(table, (v.node for v in schema.zeros.variables))
+    return _columns(schema, schema.zeros, columns, table)
 
 
 def random_columns(schema: Schema, newdata: Any, term: int) -> RandomColumns:

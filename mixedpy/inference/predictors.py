@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mixedpy.core.arrays import Design, Floats
-from mixedpy.core.record import FitRecord
+from mixedpy.core.record import Estimates
 from mixedpy.design import Schema, TermSchema, effect_columns, fixed_columns, offset_column, random_columns
 from mixedpy.design.columns import Numeric
 from mixedpy.design.frame import open_table
@@ -101,7 +101,7 @@ class Predictors:
         return len(self.fixed)
 
 
-def of_fit(design: Design, schema: Schema, record: FitRecord) -> Predictors:
+def of_fit(design: Design, schema: Schema, record: Estimates) -> Predictors:
     """Collect the parts on the rows of the fit."""
     terms = tuple(TermRows(term.codes, tuple(design.columns[c] for c in term.columns)) for term in design.terms)
     return Predictors(schema.index, fixed_part(design, record), terms, design.weights, design.X)
@@ -109,7 +109,7 @@ def of_fit(design: Design, schema: Schema, record: FitRecord) -> Predictors:
 
 def of_table(
     schema: Schema,
-    record: FitRecord,
+    record: Estimates,
     newdata: Any,
     *,
     chosen: Selection | None = None,

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixedpy.core.distributions import normal_density, normal_quantile
-
 from mixedpy.report.plots.style import BLUE, GREY, LIGHT, AxesLike, panels, styled
 
 __all__ = ["CurvePoints", "density", "plot_curves"]
