@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixedpy import design as design_stage
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.control import Control
 from mixedpy.core.family import BetaBinomial, Binomial, CountFamily, Family, Hurdle, ZeroInflated
 from mixedpy.core.glmm.estimate import estimate_glmm
 from mixedpy.core.glmm.record import GlmmRecord
-from mixedpy.design import Built, Schema
+from mixedpy.design import Built, Schema, build
 from mixedpy.errors import (
     ConvergenceWarning,
     DataError,
@@ -52,7 +51,7 @@ def build_glmm(request: GlmmRequest) -> tuple[Built, Family]:
             "how it keeps its cross-products, so leave it at 'auto'"
         )
     family = _family(request)
-    built = design_stage.build(
+    built = build(
         request.formula,
         request.data,
         weights=request.weights,
