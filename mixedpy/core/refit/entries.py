@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,11 @@ def entries_are_parameters(templates: Sequence[Template]) -> bool:
     return all(isinstance(t, Unstructured) or (isinstance(t, Diagonal) and not t.hom) for t in templates)
 
 
+@cache
 def lower_pairs(m: int) -> tuple[Positions, Positions]:
     """Rows and columns of the lower triangle, column by column."""
     columns, rows = np.triu_indices(m)
+    rows.flags.writeable = columns.flags.writeable = False
     return rows, columns
 
 

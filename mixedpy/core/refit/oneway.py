@@ -61,6 +61,11 @@ class OneWayState:
     Lambda: Floats
     B: Floats
 
+    @property
+    def Lambdas(self) -> tuple[Floats, ...]:
+        """Relative covariance factors of all terms."""
+        return (self.Lambda,)
+
     def take(self, chosen: NDArray[np.intp]) -> OneWayState:
         """Those of some replicates."""
         return OneWayState(*(getattr(self, f.name)[..., chosen] for f in fields(self)))
@@ -102,6 +107,8 @@ class OneWay:
     reml : bool
         REML criterion rather than ML deviance.
     """
+
+    exact = True
 
     def __init__(
         self, cp: CrossProducts, responses: Responses, entries: Entries, classes: NDArray[np.intp], *, reml: bool

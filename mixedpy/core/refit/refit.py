@@ -1,23 +1,25 @@
-"""Refit one prepared model to many responses: in lockstep where one random term allows it, one by one elsewhere."""
+"""Refit one prepared model to many responses: in lockstep for nested terms, one by one for crossed ones."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixedpy.core.arrays import Floats
-from mixedpy.core.conditioning import Conditioned
 from mixedpy.core.control import Control
 from mixedpy.core.estimate import Engine, estimate_prepared
 from mixedpy.core.factor.chain import Chain
 from mixedpy.core.moments import moment_starts
 from mixedpy.core.refit.entries import Entries, entries_are_parameters
+from mixedpy.core.refit.nested import Nested
 from mixedpy.core.refit.oneway import OneWay, classes_of
 from mixedpy.core.refit.respond import respond
 from mixedpy.core.refit.responses import Responses, reduce_responses
-from mixedpy.core.refit.search import Lockstep, minimize_all
+from mixedpy.core.refit.search import Lockstep, Objective, minimize_all
 
 __all__ = ["Refits", "in_lockstep", "outward", "refit_all", "refit_reduced"]
 
@@ -125,11 +127,7 @@ def refit_reduced(
 
 def in_lockstep(engine: Engine) -> bool:
     """Whether the responses can advance together."""
-    return (
-        isinstance(engine.factor, Chain)
-        and engine.cross_products.k == 1
-        and entries_are_parameters(engine.parameters.templates)
-    )
+    return isinstance(engine.factor, Chain) and entries_are_parameters(engine.parameters.templates)
 
 
 def _one_by_one(
@@ -163,9 +161,10 @@ def _one_by_one(
 
 def _lockstep(engine: Engine, responses: Responses, *, reml: bool, start: Floats | None, control: Control) -> Refits:
     cp = engine.cross_products
-    classes = classes_of(cp.own[0])
-    m, C = cp.m[0], int(classes.max()) + 1
-    size = max(16, _WORKING_SET // (m * m * C * (cp.p + 1)))
+    classes = classes_of(cp.own[0]) if cp.k == 1 else None
+    levels = cp.J[0] if classes is None else int(classes.max()) + 1
+    width = sum(cp.m) + cp.p + 1
+    size = max(16, _WORKING_SET // (cp.m[0] * levels * (cp.m[0] * (cp.p + 1) if cp.k == 1 else 4 * width)))
     parts = []
     for first in range(0, max(responses.count, 1), size):
         batch = responses.take(slice(first, first + size))
@@ -192,27 +191,30 @@ def _joined(parts: list[Refits]) -> Refits:
 def _batch(
     engine: Engine,
     responses: Responses,
-    classes: NDArray[np.intp],
+    classes: NDArray[np.intp] | None,
     *,
     reml: bool,
     start: Floats | None,
     control: Control,
 ) -> Refits:
     """Refit one batch; arithmetic on responses that have no finite criterion is silent, the record shows them."""
-    cp, conditioned = engine.cross_products, engine.conditioned
+    cp = engine.cross_products
     entries = Entries(engine.parameters.templates)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        objective = OneWay(cp, responses, entries, classes, reml=reml)
         if start is None:
-            theta = _from_moments(engine, responses, entries)
+            first = _from_moments(engine, responses, entries)
         else:
-            theta = np.repeat(engine.inward(start)[:, None], responses.count, axis=1)
-        found = _minimize(objective, theta, control)
-        theta = _on_the_boundary(objective, found, control.tol)
-        state = objective.values(theta)
+            first = np.repeat(engine.inward(start)[:, None], responses.count, axis=1)
+        objective: OneWay | Nested
+        if classes is None:
+            objective = Nested(cp, responses, entries, reml=reml)
+        else:
+            objective = OneWay(cp, responses, entries, classes, reml=reml)
+        found = _minimize(objective, first, control)
+        state = objective.values(_on_the_boundary(objective, found, control.tol))
     return outward(
-        conditioned,
-        state.Lambda,
+        engine,
+        state.Lambdas,
         state.beta,
         np.sqrt(state.sigma2),
         state.value,
@@ -225,8 +227,8 @@ def _batch(
 
 
 def outward(
-    conditioned: Conditioned,
-    Lambda: Floats,
+    engine: Engine,
+    Lambdas: Sequence[Floats],
     beta: Floats,
     sigma: Floats,
     value: Floats,
@@ -237,14 +239,14 @@ def outward(
     iterations: NDArray[np.intp],
     reml: bool,
 ) -> Refits:
-    """Turn estimates of one term in conditioned columns, replicates last, into those in the user's columns.
+    """Turn estimates in conditioned columns, replicates last, into those in the user's columns.
 
     Parameters
     ----------
-    conditioned : Conditioned
-        The columns.
-    Lambda : (m, m, B) array
-        Relative covariance factors.
+    engine : Engine
+        The prepared model, for its columns.
+    Lambdas : sequence of (m, m, B) arrays
+        Relative covariance factors, terms in the order of the cross-products.
     beta : (p, B) array
         Fixed effects.
     sigma, value, shift : (B,) array
@@ -256,14 +258,18 @@ def outward(
     reml : bool
         Whether the criterion is that of REML.
     """
+    conditioned = engine.conditioned
     beta = conditioned.T @ beta
     if 0 in conditioned.design.fixed:
         beta[conditioned.design.fixed.index(0)] += shift
-    T, template = conditioned.terms[0], Entries([conditioned.design.terms[0].template])
     finite = np.isfinite(value)
-    theirs = np.full((template.size, len(value)), np.nan)
-    L = Lambda[:, :, finite]
-    theirs[:, finite] = template.join([L if T is None else _rounded(np.einsum("ab,bcr->acr", T, L))])
+    layout = Entries([term.template for term in conditioned.design.terms])
+    theirs = np.full((layout.size, len(value)), np.nan)
+    found: list[Floats] = [np.empty(0)] * len(Lambdas)
+    for i, L in zip(engine.cross_products.order, Lambdas, strict=True):
+        T, good = conditioned.terms[i], L[:, :, finite]
+        found[i] = good if T is None else _rounded(np.einsum("ab,bcr->acr", T, good))
+    theirs[:, finite] = layout.join(found)
     vcov = np.einsum("xy,yzb,wz->bxw", conditioned.T, S_inverse, conditioned.T)
     return Refits(
         theta=theirs.T,
@@ -283,24 +289,26 @@ def _rounded(L: Floats) -> Floats:
 
 
 def _from_moments(engine: Engine, responses: Responses, entries: Entries) -> Floats:
-    (sd,) = moment_starts(engine.cross_products, responses.random, responses.fixed, responses.square)
-    m = len(sd)
-    L = np.zeros((m, m, responses.count))
-    L[np.arange(m), np.arange(m)] = sd
-    return entries.join([L])
+    starts = moment_starts(engine.cross_products, responses.random, responses.fixed, responses.square)
+    Lambdas = []
+    for sd in starts:
+        L = np.zeros((len(sd), len(sd), responses.count))
+        L[np.arange(len(sd)), np.arange(len(sd))] = sd
+        Lambdas.append(L)
+    return entries.join(Lambdas)
 
 
-def _minimize(objective: OneWay, start: Floats, control: Control) -> Lockstep:
+def _minimize(objective: OneWay | Nested, start: Floats, control: Control) -> Lockstep:
     """Minimize; replicates that have not ended after some steps go on with the effects in reverse order."""
     entries = objective.entries
     limit = min(_PATIENCE, control.max_iterations) if entries.turnable else control.max_iterations
-    found = minimize_all(objective, start, tol=control.tol, max_iterations=limit)
+    found = minimize_all(cast(Objective[Any], objective), start, tol=control.tol, max_iterations=limit)
     rest = np.flatnonzero(~found.converged & np.isfinite(found.value))
     if limit == control.max_iterations or not len(rest):
         return found
     turned = entries.turned()
     again = minimize_all(
-        objective.take(rest).reparametrized(turned),
+        cast(Objective[Any], objective.take(rest).reparametrized(turned)),
         turned.join(entries.Lambdas(found.theta[:, rest])),
         tol=control.tol,
         max_iterations=control.max_iterations - limit,
@@ -311,18 +319,22 @@ def _minimize(objective: OneWay, start: Floats, control: Control) -> Lockstep:
     return found
 
 
-def _on_the_boundary(objective: OneWay, found: Lockstep, tol: float) -> Floats:
+def _on_the_boundary(objective: OneWay | Nested, found: Lockstep, tol: float) -> Floats:
     """Put diagonals of Lambda that are nearly zero at exactly zero where the objective does not mind."""
     entries, theta = objective.entries, found.theta
-    (L,) = entries.Lambdas(theta)
-    diagonal = np.arange(len(L))
-    near = (np.abs(L[diagonal, diagonal]) < _NEAR_ZERO) & (L[diagonal, diagonal] != 0.0)
-    some = np.flatnonzero(near.any(0))
+    Lambdas = entries.Lambdas(theta)
+    diagonals = [np.einsum("aab->ab", L) for L in Lambdas]
+    near = [(np.abs(d) < _NEAR_ZERO) & (d != 0.0) for d in diagonals]
+    some = np.flatnonzero(np.concatenate(near).any(0))
     if not len(some):
         return theta
-    L = L[:, :, some]
-    L[diagonal, diagonal] = np.where(near[:, some], 0.0, L[diagonal, diagonal])
-    snapped = entries.join([L])
+    moved = []
+    for L, d, close in zip(Lambdas, diagonals, near, strict=True):
+        L = L[:, :, some]
+        at = np.arange(len(L))
+        L[at, at] = np.where(close[:, some], 0.0, d[:, some])
+        moved.append(L)
+    snapped = entries.join(moved)
     value = objective.take(some).values(snapped).value
     kept = value <= found.value[some] + tol
     theta = theta.copy()

@@ -113,7 +113,7 @@ class Replicator:
     def _surrogate(self) -> Surrogate | None:
         """Polynomials, if there are many levels and theta-hat is far from every boundary."""
         engine, cp = self.engine, self.engine.cross_products
-        if self.sampler is None or not in_lockstep(engine) or self.start is None:
+        if self.sampler is None or not in_lockstep(engine) or cp.k > 1 or self.start is None:
             return None
         entries = Entries(engine.parameters.templates)
         if entries.size > MOST_PARAMETERS or cp.J[0] < _MANY_CLASSES:
@@ -151,12 +151,10 @@ class Replicator:
 
     def _near(self, minima: Minima, responses: Responses) -> Refits:
         """Results of the polynomials; replicates whose optimum is not well inside the ball are refitted exactly."""
-        engine, conditioned = self.engine, self.engine.conditioned
-        entries = Entries(engine.parameters.templates)
-        (L,) = entries.Lambdas(minima.theta)
+        engine = self.engine
         found = outward(
-            conditioned,
-            L,
+            engine,
+            Entries(engine.parameters.templates).Lambdas(minima.theta),
             minima.beta,
             np.sqrt(minima.sigma2),
             minima.value,

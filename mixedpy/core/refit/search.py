@@ -21,6 +21,10 @@ _ROUNDING = 1e-13
 
 _SMALLEST_RADIUS = 1e-9
 
+_SLOW = 0.02
+_NEAR = 1.0
+"""Where corrections of the average information begin; see :mod:`mixedpy.core.optimize`."""
+
 _NEARLY_SINGULAR = 1e-9
 """Hessians with an eigenvalue below this share of the largest are handled through their eigenvectors."""
 
@@ -43,6 +47,7 @@ class Objective(Protocol[S]):
     """Objectives of B replicates, evaluated together."""
 
     n: int
+    exact: bool  # whether the Hessians are the second derivatives, not the average information
 
     def values(self, theta: Floats) -> S:
         """Values at theta (k, B)."""
@@ -102,12 +107,13 @@ def minimize_all(objective: Objective[S], start: Floats, *, tol: float = 1e-8, m
         objective, state, theta, ids = objective.take(finite), state.take(finite), theta[:, finite], ids[finite]
     value = state.value.copy()
     gradient, hessian = objective.derivatives(state)
+    correction = np.zeros_like(hessian)
     radius = np.maximum(1.0, 0.5 * np.sqrt((theta**2).sum(0)))
     before = np.full(len(ids), np.nan)  # what the last full Newton step promised
     for iteration in range(1, max_iterations + 1):
         if not len(ids):
             break
-        step, predicted, newton = _steps(gradient, hessian, radius)
+        step, predicted, newton = _steps(gradient, hessian + correction, radius)
         there = theta + step
         state = objective.values(there)
         reached = state.value
@@ -120,14 +126,17 @@ def minimize_all(objective: Objective[S], start: Floats, *, tol: float = 1e-8, m
         last = newton & (predicted < 1e-2) & (left < tol)
         better = reached < value + np.where(predicted < 1e-6, rounding, 0.0)
         lost = ~better & (predicted < 10.0 * rounding)
-        stalled = ~better & (0.25 * length < _SMALLEST_RADIUS)
+        corrected = correction.any((0, 1))  # a refused step says first of all that the correction is wrong
+        stalled = ~better & ~corrected & (0.25 * length < _SMALLEST_RADIUS)
         converged = small | (last & (reached <= value + rounding)) | lost
         accept = better | (small & (reached <= value))
         radius = np.where(
             accept,
             np.where(ratio > 0.75, np.maximum(radius, 2.0 * length), np.where(ratio < 0.25, 0.5 * length, radius)),
-            0.25 * length,
+            np.where(corrected, radius, 0.25 * length),
         )
+        slow = newton & accept & (_SLOW * before < predicted) & (predicted < _NEAR)
+        correction = np.where(accept, correction, 0.0)
         before = np.where(accept & newton, predicted, np.nan)
         theta = np.where(accept, there, theta)
         value = np.where(accept, reached, value)
@@ -142,10 +151,31 @@ def minimize_all(objective: Objective[S], start: Floats, *, tol: float = 1e-8, m
             objective, state, ids = objective.take(rest), state.take(rest), ids[rest]
             theta, value, radius, before = theta[:, rest], value[rest], radius[rest], before[rest]
             gradient, hessian, accept = gradient[:, rest], hessian[:, :, rest], accept[rest]
+            correction, slow, step = correction[:, :, rest], slow[rest], step[:, rest]
         new_gradient, new_hessian = objective.derivatives(state)
+        if not objective.exact:
+            changing = np.flatnonzero(accept & (slow | correction.any((0, 1))))
+            if len(changing):
+                average = 0.5 * (hessian + new_hessian)[:, :, changing]
+                moved = step[:, changing]
+                missing = (new_gradient - gradient)[:, changing] - np.einsum("klb,lb->kb", average, moved)
+                correction[:, :, changing] = _corrected(
+                    correction[:, :, changing], new_hessian[:, :, changing], moved, missing
+                )
         gradient = np.where(accept, new_gradient, gradient)
         hessian = np.where(accept, new_hessian, hessian)
     return done
+
+
+def _corrected(correction: Floats, hessian: Floats, step: Floats, missing: Floats) -> Floats:
+    """Symmetric rank-one updates so that a correction maps the step to the change of gradient the model missed."""
+    rest = missing - np.einsum("klb,lb->kb", correction, step)
+    product = (rest * step).sum(0)
+    useful = np.abs(product) > 1e-8 * np.sqrt((rest**2).sum(0) * (step**2).sum(0))
+    updated = correction + np.where(useful, rest[:, None] * rest / product, 0.0)
+    plain = np.linalg.eigvalsh(hessian.transpose(2, 0, 1))[:, 0]
+    with_it = np.linalg.eigvalsh((hessian + updated).transpose(2, 0, 1))[:, 0]
+    return np.where(~useful | (with_it > 0.1 * plain), updated, 0.0)
 
 
 def _steps(gradient: Floats, hessian: Floats, radius: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:

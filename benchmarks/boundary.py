@@ -1,0 +1,165 @@
+"""How often tests of a variance reject where it is zero: small designs, many simulated data sets.
+
+``boundary.py [--simulations N] [--out FILE]`` prints the table. The restricted likelihood ratio is referred to
+chi-square, as if zero were not a boundary, to the mixture of ``mp.anova``, and to its exact distribution, ``mp.rlrt``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from run import write
+from scipy.stats import chi2
+from tables import markdown
+
+import mixedpy as mp
+
+__all__ = ["DESIGNS", "Study", "main", "rejections"]
+
+_LEVELS = (0.10, 0.05, 0.01)
+_EXACT = 4000
+"""Statistics drawn for each exact test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A design and the hypotheses that are true in it.
+
+    Attributes
+    ----------
+    title : str
+        Words for the table.
+    table : callable
+        Makes the predictors and groups from a random generator.
+    full, null : str
+        Models with and without the variance that is tested; ``null`` without a random term is a linear model.
+    old : int
+        Effects that the term has without the variance; then covariances are tested too, and there is no exact test.
+    truth : dict of str to float
+        Standard deviations of the other random effects; residuals have 1.
+    """
+
+    title: str
+    table: Callable[[np.random.Generator], pd.DataFrame]
+    full: str
+    null: str | None
+    old: int
+    truth: dict[str, float]
+
+
+def _one_way(rng: np.random.Generator) -> pd.DataFrame:
+    g = np.repeat(np.arange(15), rng.integers(2, 7, 15))
+    return pd.DataFrame({"g": g.astype(str), "x": rng.normal(size=15)[g]})
+
+
+def _crossed(rng: np.random.Generator) -> pd.DataFrame:
+    g, h = rng.integers(0, 12, 80), rng.integers(0, 8, 80)
+    return pd.DataFrame({"g": g.astype(str), "h": h.astype(str), "x": rng.normal(size=12)[g]})
+
+
+def _slopes(rng: np.random.Generator, groups: int = 12, rows: int = 6) -> pd.DataFrame:
+    x = np.arange(rows) - 0.5 * (rows - 1)
+    return pd.DataFrame({"g": np.repeat(np.arange(groups), rows).astype(str), "x": np.tile(x, groups)})
+
+
+DESIGNS = (
+    Study("one way, 15 groups of 2 to 6", _one_way, "y ~ x + (1 | g)", None, 0, {}),
+    Study(
+        "crossed, 12 x 8, 80 rows",
+        _crossed,
+        "y ~ x + (1 | g) + (1 | h)",
+        "y ~ x + (1 | h)",
+        0,
+        {"h": 0.7},
+    ),
+    Study(
+        "slopes, 12 groups of 6",
+        _slopes,
+        "y ~ x + (1 | g) + (0 + x | g)",
+        "y ~ x + (1 | g)",
+        0,
+        {"g": 0.7},
+    ),
+    Study(
+        "slopes and their correlation, 30 groups of 4",
+        partial(_slopes, groups=30, rows=4),
+        "y ~ x + (x | g)",
+        "y ~ x + (1 | g)",
+        1,
+        {"g": 1.0},
+    ),
+)
+
+
+def _responses(prepared: mp.Prepared, truth: dict[str, float], count: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Draw responses with fixed effects of zero."""
+    design, Y = prepared.design, rng.normal(size=(prepared.nobs, count))
+    for term, names in zip(design.terms, prepared.schema.terms, strict=True):
+        b = truth.get(names.name, 0.0) * rng.normal(size=(term.n_levels, count))
+        Y += design.columns[term.columns[0]][:, None] * b[term.codes]
+    return pd.DataFrame(Y)
+
+
+def _prepared(study: Study, rng: np.random.Generator) -> tuple[mp.Prepared, mp.Prepared | None]:
+    table = study.table(rng)
+    table["y"] = rng.normal(size=len(table))
+    return mp.prepare(study.full, table), None if study.null is None else mp.prepare(study.null, table)
+
+
+def rejections(study: Study, simulations: int, seed: int = 1) -> dict[str, np.ndarray]:
+    """p values of the tests of a variance that is zero."""
+    rng = np.random.default_rng(seed)
+    full, null = _prepared(study, rng)
+    Y = _responses(full, study.truth, simulations, rng)
+    df = study.old + 1
+    out: dict[str, list[float]] = {f"chi2({df})": [], "mixture": []}
+    if not study.old:
+        out["exact"] = []
+    for column in Y:
+        fit = full.fit(Y[column])
+        fit0 = None if null is None else null.fit(Y[column])
+        if study.old:
+            assert fit0 is not None
+            statistic = max(fit0.reml_criterion - fit.reml_criterion, 0.0)
+        else:
+            exact = mp.rlrt(fit, fit0, nsim=_EXACT, seed=rng)
+            statistic = exact.statistic
+            out["exact"].append(exact.pvalue)
+        tails = [float(chi2.sf(statistic, k)) if k else float(statistic <= 0) for k in (df - 1, df)]
+        out[f"chi2({df})"].append(tails[1])
+        out["mixture"].append(0.5 * sum(tails))
+    return {name: np.array(p) for name, p in out.items()}
+
+
+def _rows(title: str, found: dict[str, np.ndarray]) -> list[list[str]]:
+    return [[title, name, *(f"{100.0 * np.mean(p <= level):.1f}" for level in _LEVELS)] for name, p in found.items()]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    reader.add_argument("--simulations", type=int, default=2000)
+    reader.add_argument("--out", type=Path)
+    args = reader.parse_args(argv)
+    warnings.simplefilter("ignore", mp.MixedpyWarning)
+    rows = []
+    for study in DESIGNS:
+        rows += _rows(study.title, rejections(study, args.simulations))
+    errors = ", ".join(f"{196 * np.sqrt(a * (1 - a) / args.simulations):.1f}" for a in _LEVELS)
+    header = ["design", "reference", *(f"{100 * level:g} %" for level in _LEVELS)]
+    write(
+        f"Rejections in percent, {args.simulations:,} data sets without the variance; 95 % of nominal rates lie within "
+        f"{errors} of their level.\n\n{markdown(header, rows)}",
+        args.out,
+    )
+
+
+if __name__ == "__main__":
+    main()
