@@ -1,4 +1,4 @@
-"""The command line: fit a model to a file, print its summary or write a report."""
+"""The command line: fit a model to a file, print its summary or write a report, compare models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from mixedpy import datasets
 from mixedpy.errors import DataError, FormulaError, MixedpyError, MixedpyWarning
-from mixedpy.models.comparison import anova as compare_fits
+from mixedpy.models.comparison import anova
 from mixedpy.models.files import check_folder, write_whole
 from mixedpy.models.glmer import glmer
 from mixedpy.models.glmm import GlmmFit
@@ -84,12 +84,13 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--out", metavar="FILE", type=Path, required=True, help="the page, such as report.html")
     report.set_defaults(run=_report)
 
-    anova = commands.add_parser("anova", help="compare fits of several formulas by likelihood-ratio tests")
-    anova.add_argument("data", metavar="DATA", type=Path, help="table: .csv or .tsv, also .gz")
-    anova.add_argument("formulas", metavar="FORMULA", nargs="+", help="two or more, such as nested models")
-    anova.add_argument("--weights", metavar="COL", help="column of prior weights")
-    anova.add_argument("--offset", metavar="COL", help="column with a known part of the linear predictor")
-    anova.set_defaults(run=_anova)
+    compare = commands.add_parser("anova", help="compare models by likelihood-ratio tests")
+    compare.add_argument("data", metavar="DATA", type=Path, help="table: .csv or .tsv, also .gz")
+    compare.add_argument("formulas", metavar="FORMULA", nargs="+", help="two or more, as in lme4")
+    compare.add_argument("--ml", action="store_true", help="maximum likelihood rather than REML")
+    compare.add_argument("--weights", metavar="COL", help="column of prior weights")
+    compare.add_argument("--offset", metavar="COL", help="column with a known part of the linear predictor")
+    compare.set_defaults(run=_anova)
 
     listing = commands.add_parser("datasets", help="list the data sets that come with mixedpy")
     listing.set_defaults(run=_datasets)
@@ -136,10 +137,11 @@ def _report(args: argparse.Namespace) -> int:
 
 def _anova(args: argparse.Namespace) -> int:
     if len(args.formulas) < 2:
-        raise DataError("mixedpy anova compares two formulas or more; only one is given")
+        raise DataError("anova compares models; give two formulas or more")
     table = _read(args.data)
-    fits = [lmer(text, table, reml=False, weights=args.weights, offset=args.offset) for text in args.formulas]
-    print(str(compare_fits(*fits)).rstrip("\n"), flush=True)
+    fits = [lmer(one, table, reml=not args.ml, weights=args.weights, offset=args.offset) for one in args.formulas]
+    names = [f"MODEL{k}" for k in range(1, len(fits) + 1)]
+    print(anova(*fits, names=names), flush=True)
     return 0 if all(fit.converged for fit in fits) else _FAILED
 
 
