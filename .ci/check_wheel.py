@@ -12,7 +12,9 @@ def missing_and_foreign(wheel: Path, checkout: Path) -> tuple[list[str], list[st
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if not name.endswith("/")}
     data = {f"mixedpy/data/{path.name}" for path in (checkout / "data").iterdir() if path.is_file()}
-    code = {str(path.relative_to(checkout)) for path in (checkout / "mixedpy").rglob("*.py")}
+    package = checkout / "mixedpy"
+    files = [*package.rglob("*.py"), *package.rglob("templates/*.html")]
+    code = {str(path.relative_to(checkout)) for path in files}
     wanted = data | code | {"mixedpy/py.typed"}
     foreign = {name for name in held - wanted if ".dist-info/" not in name}
     return sorted(wanted - held), sorted(foreign)

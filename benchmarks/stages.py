@@ -13,12 +13,12 @@ from measure import clock
 from problems import problem
 
 import mixedpy as mp
-from mixedpy import design
 from mixedpy.core.conditioning import condition
 from mixedpy.core.crossproducts import cross_products
 from mixedpy.core.estimate import estimate, prepare
 from mixedpy.core.factor.choose import choose_factor
 from mixedpy.core.moments import moment_start
+from mixedpy.design import build
 
 __all__ = ["Stages", "stages"]
 
@@ -72,7 +72,7 @@ def stages(name: str, repeats: int, budget: float) -> Stages:
     one = problem(name)
     table = one.table()
     fit = mp.lmer(one.formula, table)
-    built = design.build(one.formula, table).design
+    built = build(one.formula, table).design
     conditioned = condition(built).design
     products = cross_products(conditioned)
     engine = prepare(built)
@@ -88,7 +88,7 @@ def stages(name: str, repeats: int, budget: float) -> Stages:
 
     return Stages(
         whole=timed(lambda: mp.lmer(one.formula, table)),
-        design=timed(lambda: design.build(one.formula, table)),
+        design=timed(lambda: build(one.formula, table)),
         estimate=timed(lambda: estimate(built, reml=True)),
         condition=timed(lambda: condition(built)),
         cross_products=timed(lambda: cross_products(conditioned)),

@@ -1,4 +1,4 @@
-"""The command line: fit a model to a file and print its summary, compare models."""
+"""The command line: fit a model to a file, print its summary or write a report, compare models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -14,12 +14,24 @@ import pandas as pd
 from mixedpy import datasets
 from mixedpy.errors import DataError, FormulaError, MixedpyError, MixedpyWarning
 from mixedpy.models.comparison import anova
+from mixedpy.models.files import check_folder, write_whole
+from mixedpy.models.glmer import glmer
+from mixedpy.models.glmm import GlmmFit
 from mixedpy.models.lmer import lmer
 from mixedpy.models.lmm import LmmFit
+from mixedpy.models.summary import Summary
 
 __all__ = ["main"]
 
 _BAD_INPUT, _FAILED = 2, 1
+
+_LAYOUTS: dict[str, Callable[[Summary], str]] = {
+    "text": str,
+    "markdown": Summary.to_markdown,
+    "html": Summary.to_html,
+    "latex": Summary.to_latex,
+    "json": Summary.to_json,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,24 +62,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mixedpy", description="Linear mixed models with lme4's print-outs.")
+    parser = argparse.ArgumentParser(prog="mixedpy", description="Mixed models with lme4's print-outs.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    fit = commands.add_parser("fit", help="fit a linear mixed model and print its summary")
-    fit.add_argument("formula", metavar="FORMULA", help='as in lme4: "y ~ x + (x | g)"')
-    fit.add_argument("data", metavar="DATA", type=Path, help="table: .csv or .tsv, also .gz")
-    fit.add_argument("--ml", action="store_true", help="maximum likelihood rather than REML")
+    fit = commands.add_parser("fit", help="fit a mixed model and print its summary")
+    _add_model(fit)
+    fit.add_argument("--family", metavar="F", help='of a generalized model: "binomial", "poisson", "gamma(log)", ...')
+    fit.add_argument("--nagq", metavar="K", type=int, help="quadrature nodes of a generalized model (default: 1)")
     fit.add_argument(
         "--ddf",
         choices=["satterthwaite", "kenward-roger", "none"],
-        default="satterthwaite",
         help="denominator degrees of freedom of the t tests (default: satterthwaite); none leaves out p values",
     )
-    fit.add_argument("--weights", metavar="COL", help="column of prior weights")
-    fit.add_argument("--offset", metavar="COL", help="column with a known part of the linear predictor")
-    fit.add_argument("--format", choices=["text", "html"], default="text", help="of the summary (default: text)")
+    fit.add_argument("--format", choices=list(_LAYOUTS), default="text", help="of the summary (default: text)")
     fit.add_argument("--out", metavar="FILE", type=Path, help="write there rather than to standard output")
     fit.set_defaults(run=_fit)
+
+    report = commands.add_parser("report", help="fit a linear mixed model and write an HTML page about it")
+    _add_model(report)
+    report.add_argument("--title", metavar="TEXT", help="heading of the page")
+    report.add_argument("--out", metavar="FILE", type=Path, required=True, help="the page, such as report.html")
+    report.set_defaults(run=_report)
 
     compare = commands.add_parser("anova", help="compare models by likelihood-ratio tests")
     compare.add_argument("data", metavar="DATA", type=Path, help="table: .csv or .tsv, also .gz")
@@ -82,14 +97,41 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("formula", metavar="FORMULA", help='as in lme4: "y ~ x + (x | g)"')
+    parser.add_argument("data", metavar="DATA", type=Path, help="table: .csv or .tsv, also .gz")
+    parser.add_argument("--ml", action="store_true", help="maximum likelihood rather than REML")
+    parser.add_argument("--weights", metavar="COL", help="column of prior weights")
+    parser.add_argument("--offset", metavar="COL", help="column with a known part of the linear predictor")
+
+
 def _fit(args: argparse.Namespace) -> int:
-    table = _read(args.data)
-    fit = lmer(args.formula, table, reml=not args.ml, weights=args.weights, offset=args.offset)
-    text = _render(fit, args.format, None if args.ddf == "none" else args.ddf)
+    if args.out is not None:
+        check_folder(args.out)
+    fit: LmmFit | GlmmFit
+    if args.family is None:
+        if args.nagq is not None:
+            raise DataError("--nagq is for generalized models; give --family as well, or leave it out")
+        fit = _fitted(args)
+        ddf = args.ddf or "satterthwaite"
+        summary = fit.summary(ddf=None if ddf == "none" else ddf)
+    else:
+        if args.ddf is not None:
+            raise DataError("--ddf is for linear models; leave it out with --family, whose z values have none")
+        fit = _generalized(args)
+        summary = fit.summary()
+    text = _LAYOUTS[args.format](summary).rstrip("\n")
     if args.out is None:
         print(text, flush=True)
     else:
-        args.out.write_text(text + "\n", encoding="utf-8")
+        write_whole(args.out, f"{text}\n".encode())
+    return 0 if fit.converged else _FAILED
+
+
+def _report(args: argparse.Namespace) -> int:
+    check_folder(args.out)
+    fit = _fitted(args)
+    fit.report(args.out, title=args.title)
     return 0 if fit.converged else _FAILED
 
 
@@ -103,14 +145,29 @@ def _anova(args: argparse.Namespace) -> int:
     return 0 if all(fit.converged for fit in fits) else _FAILED
 
 
+def _fitted(args: argparse.Namespace) -> LmmFit:
+    return lmer(args.formula, _read(args.data), reml=not args.ml, weights=args.weights, offset=args.offset)
+
+
+def _generalized(args: argparse.Namespace) -> GlmmFit:
+    try:
+        return glmer(
+            args.formula,
+            _read(args.data),
+            family=args.family,
+            nagq=1 if args.nagq is None else args.nagq,
+            weights=args.weights,
+            offset=args.offset,
+        )
+    except MixedpyError:
+        raise
+    except ValueError as error:  # an unknown family, link or number of nodes
+        raise DataError(str(error)) from error
+
+
 def _datasets(args: argparse.Namespace) -> int:
     print("\n".join(datasets.names()), flush=True)
     return 0
-
-
-def _render(fit: LmmFit, form: str, ddf: str | None) -> str:
-    summary = fit.summary(ddf=ddf)
-    return summary._repr_html_() if form == "html" else str(summary).rstrip("\n")
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -13,6 +13,7 @@ __all__ = [
     "MixedpyError",
     "MixedpyWarning",
     "RankDeficiencyWarning",
+    "SeparationWarning",
     "SingularFitWarning",
     "SparseFallbackWarning",
     "warn",
@@ -69,6 +70,10 @@ class SingularFitWarning(MixedpyWarning):
 
 class RankDeficiencyWarning(MixedpyWarning):
     """Columns of X depend linearly on columns to their left and were dropped."""
+
+
+class SeparationWarning(MixedpyWarning):
+    """Predictors tell some responses apart completely: their coefficients have no finite estimate."""
 
 
 class SparseFallbackWarning(MixedpyWarning):

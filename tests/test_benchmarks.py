@@ -53,3 +53,11 @@ def test_run_prints_a_row_for_each_problem() -> None:
     row = next(line for line in done.stdout.splitlines() if line.startswith("| Pastes"))
     assert "| chain |" in row
     assert "threads: 1" in done.stdout
+
+
+def test_coverage_counts_every_target() -> None:
+    command = [sys.executable, str(FOLDER / "coverage.py"), "--simulations", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(FOLDER.parent)})
+    rows = [line for line in done.stdout.splitlines() if line.startswith(("| mean", "| new"))]
+    assert len(rows) == 12
+    assert all(row.count("%") == 5 for row in rows)

@@ -157,7 +157,7 @@ def test_folder_that_is_not_there(capsys, tmp_path):
 
 def test_unknown_option_is_refused(capsys):
     with pytest.raises(SystemExit) as stopped:
-        main(["fit", SLOPE, SLEEPSTUDY, "--family", "poisson"])
+        main(["fit", SLOPE, SLEEPSTUDY, "--colour", "red"])
     assert stopped.value.code == 2
 
 
@@ -177,3 +177,31 @@ def test_fit_that_does_not_converge(capsys, monkeypatch):
     monkeypatch.setattr(cli, "lmer", partial(mp.lmer, control=mp.Control(max_iterations=1), start=[9.0, 5.0, 9.0]))
     assert main(["fit", SLOPE, SLEEPSTUDY]) == 1
     assert "mixedpy: warning: the fit did not converge" in capsys.readouterr().err
+
+
+BINOMIAL = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
+
+
+def test_family_fits_a_generalized_model(capsys):
+    assert main(["fit", "--family", "binomial", "--nagq", "5", BINOMIAL, str(DATA / "cbpp.csv")]) == 0
+    out, err = capsys.readouterr()
+    assert "Generalized linear mixed model fit by maximum likelihood (Adaptive" in out
+    assert "Pr(>|z|)" in out
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--family", "bernoulli"], "family='bernoulli' is unknown"),
+        (["--family", "poisson(logit)"], "has no link 'logit'"),
+        (["--family", "binomial", "--nagq", "99"], "whole number from 0 to 25"),
+        (["--family", "beta"], "cbind"),
+    ],
+)
+def test_bad_family_is_one_line(capsys, options, words):
+    assert main(["fit", *options, BINOMIAL, str(DATA / "cbpp.csv")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
+    assert "Traceback" not in err

@@ -21,6 +21,7 @@ from mixedpy.core.moments import moment_start
 from mixedpy.core.optimize import Minimum, minimize
 from mixedpy.core.parameters import Parameters
 from mixedpy.core.record import Convergence, FitRecord, Status
+from mixedpy.core.threads import one_blas_thread
 
 __all__ = ["Engine", "estimate", "estimate_prepared", "prepare"]
 
@@ -30,6 +31,9 @@ variance is nearly zero."""
 
 _NEAR_ZERO = 1e-3
 """Parameters nearer than this to the boundary, in conditioned columns, are tried at the boundary itself."""
+
+_FEW_COLUMNS, _FEW_LEVELS = 300, 10_000
+"""A Schur complement of smaller order, and fewer levels of the eliminated term, leave BLAS with small matrices only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,9 @@ def estimate(design: Design, *, reml: bool, start: Floats | None = None, control
     FitRecord
         Whether or not the optimizer converged; ``convergence.status`` tells.
     """
-    return estimate_prepared(prepare(design, control), reml=reml, start=start, control=control)
+    engine = prepare(design, control)
+    with one_blas_thread(_small(engine.cross_products)):
+        return estimate_prepared(engine, reml=reml, start=start, control=control)
 
 
 def estimate_prepared(
@@ -124,6 +130,11 @@ def estimate_prepared(
     minimum = _on_the_boundary(engine, objective, minimum, control.tol)
     record = _record(engine, objective, minimum, theirs, reml=reml)
     return _sampled(record, searched, objective) if isinstance(searched, Iterative) else record
+
+
+def _small(cp: CrossProducts) -> bool:
+    """Whether every matrix that BLAS sees is too small for a second thread to pay."""
+    return sum(m * J for m, J in zip(cp.m[1:], cp.J[1:], strict=True)) < _FEW_COLUMNS and cp.J[0] < _FEW_LEVELS
 
 
 def _from_moments(engine: Engine) -> Floats:

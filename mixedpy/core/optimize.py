@@ -15,7 +15,7 @@ from scipy.linalg import lapack
 from mixedpy.core.arrays import Floats
 from mixedpy.core.record import Status
 
-__all__ = ["Minimum", "Objective", "minimize"]
+__all__ = ["Minimum", "Objective", "Step", "minimize", "trust_region_step"]
 
 _ROUNDING = 1e-13
 """Relative rounding error of a deviance, per unit of its number of observations."""
@@ -78,12 +78,24 @@ class Minimum:
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
-    """Solution of the trust-region problem."""
+class Step:
+    """Solution of a trust-region problem.
 
-    step: Floats  # in scaled parameters
-    predicted: float  # decrease of the quadratic model
-    newton: bool  # the full Newton step of a positive definite model
+    Attributes
+    ----------
+    step : (k,) array
+        The step.
+    predicted : float
+        Decrease of the quadratic model.
+    newton : bool
+        Whether this is the full Newton step of a positive definite model.
+    min_eigenvalue : float
+        Smallest eigenvalue of the Hessian.
+    """
+
+    step: Floats
+    predicted: float
+    newton: bool
     min_eigenvalue: float
 
 
@@ -137,7 +149,7 @@ def minimize(objective: Objective, start: Floats, *, n: int, tol: float = 1e-8, 
         rounding = max(_ROUNDING * n, objective.noise)
         goal = max(tol, _NOISE_SHARE * objective.noise)
         scale = np.maximum(1.0, np.abs(theta))  # steps are measured against parameters that are large
-        trial = _solve(gradient * scale, (hessian + correction) * scale * scale[:, None], radius)
+        trial = trust_region_step(gradient * scale, (hessian + correction) * scale * scale[:, None], radius)
         if trial.predicted < goal:
             left, status = trial.predicted, Status.CONVERGED
             break
@@ -211,7 +223,7 @@ def _eigen(hessian: Floats) -> tuple[Floats, Floats]:
     return w, vectors
 
 
-def _solve(gradient: Floats, hessian: Floats, radius: float) -> _Step:
+def trust_region_step(gradient: Floats, hessian: Floats, radius: float) -> Step:
     """Minimize g's + s'H s / 2 over |s| <= radius, in the eigenvectors of H (More & Sorensen 1983).
 
     Where H has a negative eigenvalue and the gradient no component along its eigenvector, as at a variance of zero that
@@ -240,4 +252,4 @@ def _solve(gradient: Floats, hessian: Floats, radius: float) -> _Step:
         step = step.copy()
         step[0] += np.copysign(np.sqrt(radius * radius - step @ step), step[0])
     predicted = -float(along @ step + 0.5 * step @ (w * step))
-    return _Step(vectors @ step, predicted, newton, float(w[0]))
+    return Step(vectors @ step, predicted, newton, float(w[0]))

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from mixedpy.core.arrays import Floats
 
-__all__ = ["Convergence", "FitRecord", "Status"]
+__all__ = ["Convergence", "Estimates", "FitRecord", "Status"]
+
+
+class Estimates(Protocol):
+    """What linear and generalized linear fits share: the coefficients of the linear predictor."""
+
+    @property
+    def beta(self) -> Floats:
+        """Fixed effects, (p,)."""
+
+    @property
+    def modes(self) -> tuple[Floats, ...]:
+        """Conditional modes of the random effects of each term, (J, m)."""
 
 
 class Status(Enum):

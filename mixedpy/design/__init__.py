@@ -2,7 +2,15 @@
 
 from mixedpy.design.build import Built, build
 from mixedpy.design.random import TermSchema
-from mixedpy.design.schema import RandomColumns, Schema, fixed_columns, offset_column, random_columns
+from mixedpy.design.schema import (
+    RandomColumns,
+    Schema,
+    effect_columns,
+    fixed_columns,
+    offset_column,
+    random_columns,
+    zero_columns,
+)
 
 __all__ = [
     "Built",
@@ -10,7 +18,9 @@ __all__ = [
     "Schema",
     "TermSchema",
     "build",
+    "effect_columns",
     "fixed_columns",
     "offset_column",
     "random_columns",
+    "zero_columns",
 ]

@@ -14,7 +14,7 @@ import numpy as np
 
 from mixedpy.design.columns import Floats
 
-__all__ = ["BASES", "BasisError", "BasisState", "Option", "fit_basis"]
+__all__ = ["BASES", "STATES", "BasisError", "BasisState", "Option", "fit_basis"]
 
 Option: TypeAlias = "float | str | bool | list[Any]"
 
@@ -89,6 +89,10 @@ class _NaturalSpline:
                 basis[outside] += (x[outside] - bound)[:, None] * slope
         out: Floats = basis[:, self.first :] @ self.projection
         return out
+
+
+STATES: tuple[type[BasisState], ...] = (_Formulaic, _Polynomial, _BSpline, _NaturalSpline)
+"""Every kind of state; a saved fit names them by class."""
 
 
 def _bsplines(knots: Floats, degree: int, x: Floats, derivative: int = 0) -> Floats:

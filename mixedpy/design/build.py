@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from mixedpy.design.frame import (
 from mixedpy.design.random import build_random
 from mixedpy.design.schema import Schema
 from mixedpy.errors import DataError, FormulaError, RankDeficiencyWarning, warn
-from mixedpy.formula import Formula, Terms, deparse, parse
+from mixedpy.formula import Formula, Terms, deparse, one_sided, parse
 from mixedpy.formula.expressions import column_names
 from mixedpy.formula.syntax import Node
 
@@ -46,10 +46,13 @@ class Built:
         Arrays for the numeric core.
     schema : Schema
         Names, levels, codings and rows.
+    zeros : (n, k) array or None
+        Columns of the zeros' formula.
     """
 
     design: Design
     schema: Schema
+    zeros: Floats | None = None
 
 
 def build(
@@ -63,6 +66,8 @@ def build(
     na_action: NaAction = "drop",
     functions: Mapping[str, UserFunction] | None = None,
     counts: bool = False,
+    residual: bool = True,
+    zeros: str | None = None,
 ) -> Built:
     """Apply a formula to a table.
 
@@ -89,7 +94,13 @@ def build(
         Functions that the formula may call beside the closed list.
     counts : bool
         Whether the response may be ``cbind(successes, failures)``: then y is the share of successes, and the number of
-        trials multiplies the weights.
+        trials multiplies the weights. A factor of two levels or a boolean is then 1 at its second level, 0 at the
+        first.
+    residual : bool
+        Whether rows have a residual variance, as they do in a linear model; otherwise a grouping factor may have a
+        level for every row.
+    zeros : str, optional
+        One-sided formula of fixed terms for the zeros of a count, ``"~ x"``.
 
     Returns
     -------
@@ -124,30 +135,38 @@ def build(
         raise FormulaError(message, formula.source, formula.response.start, formula.response.stop)
     table = open_table(data)
     terms = _fixed_terms(formula, table)
+    zero_terms = None if zeros is None else one_sided(zeros, functions)
+    wanted = _column_names([*_variables(formula, terms), *(zero_terms.variables if zero_terms else ())], table)
     arrays = {name: given for name, given in ((_WEIGHTS, weights), (_OFFSET, offset)) if _is_array(given)}
     named = [given for given in (weights, offset) if isinstance(given, str)]
-    frame = read_frame(table, [*_column_names(formula, terms, table), *named], arrays, na_action=na_action)
+    frame = read_frame(table, [*wanted, *named], arrays, na_action=na_action)
 
     evaluator = Evaluator(frame.columns, source=formula.source, functions=functions, whole=frame.whole)
     given_weights = _weights(weights, frame)
     if formula.counts is None:
-        y = _response(formula, frame, evaluator)
+        y = _response(formula, frame, evaluator, binary=counts)
     else:
         y, trials = _counts(formula, frame, evaluator)
         given_weights = trials if given_weights is None else _copied(trials * given_weights)
-    values = _values(formula, terms, frame, evaluator)
+    parts = (terms, *(bar.effects for bar in formula.bars), *((zero_terms,) if zero_terms else ()))
+    values = _values(parts, frame, evaluator)
     _check_contrasts(contrasts or {}, terms, values)
     pool = ColumnPool(frame.n)
     encoding = encode(terms, values, contrasts)
     fixed = pool.positions(encoding, values)
     kept = independent_columns([pool.arrays[k] for k in fixed]).tolist()
     dropped = tuple(encoding.names[k] for k in sorted(set(range(len(fixed))) - set(kept)))
-    random = build_random(formula.bars, evaluator, values, pool, frame, covariances)
+    random = build_random(formula.bars, evaluator, values, pool, frame, covariances, residual=residual)
     if len(kept) >= frame.n:
         raise DataError(f"{frame.n} rows cannot determine {len(kept)} fixed effects; use fewer terms or more data")
     if dropped:
         encoding = encoding.keep(kept)
         _warn_dropped(dropped)
+
+    zero_encoding = None if zero_terms is None else encode(zero_terms, values, contrasts)
+    zero_columns = None
+    if zero_encoding is not None:
+        zero_columns = np.stack([pool.arrays[k] for k in pool.positions(zero_encoding, values)], axis=1)
 
     design = Design(
         y=y,
@@ -180,8 +199,9 @@ def build(
         na_action=na_action,
         states=evaluator.states,
         functions=functions,
+        zeros=zero_encoding,
     )
-    return Built(_without_unused(design) if dropped else design, schema)
+    return Built(_without_unused(design) if dropped or zeros is not None else design, schema, zero_columns)
 
 
 def _data_name(data: Any) -> str | None:
@@ -200,8 +220,8 @@ def _fixed_terms(formula: Formula, table: Table) -> Terms:
     return formula.fixed_terms([name for name in table.names if name not in response])
 
 
-def _column_names(formula: Formula, terms: Terms, table: Table) -> Iterator[str]:
-    for node in _variables(formula, terms):
+def _column_names(nodes: Iterable[Node], table: Table) -> Iterator[str]:
+    for node in nodes:
         for name in column_names(node):
             if name.name in table.names or name.name not in CONSTANTS:
                 yield name.name
@@ -215,15 +235,18 @@ def _variables(formula: Formula, terms: Terms) -> Iterator[Node]:
         yield from bar.group
 
 
-def _response(formula: Formula, frame: Frame, evaluator: Evaluator) -> Floats:
+def _response(formula: Formula, frame: Frame, evaluator: Evaluator, *, binary: bool) -> Floats:
     name = deparse(formula.response)
     column = evaluator.column(formula.response)
+    if binary and isinstance(column, Factor) and len(column.levels) == 2:
+        return _copied(column.codes.astype(np.float64))
     values = as_numbers(column)
     if values is None:
         kind = "made of several columns"
         if isinstance(column, Factor):
             kind = "boolean" if column.logical else f"a factor with {len(column.levels)} levels"
-        raise DataError(f"the response `{name}` is {kind}, not numeric; convert it to numbers")
+        wanted = "give numbers or two levels" if binary else "convert it to numbers"
+        raise DataError(f"the response `{name}` is {kind}, not numeric; {wanted}")
     check_finite(name, values, frame)
     return _copied(values)
 
@@ -258,10 +281,10 @@ def _counts(formula: Formula, frame: Frame, evaluator: Evaluator) -> tuple[Float
     return _copied(found[0] / trials), _copied(trials)
 
 
-def _values(formula: Formula, terms: Terms, frame: Frame, evaluator: Evaluator) -> dict[str, Column]:
-    """Evaluate the variables of the fixed part and of the bars' left sides, each once."""
+def _values(parts: Iterable[Terms], frame: Frame, evaluator: Evaluator) -> dict[str, Column]:
+    """Evaluate the variables of the fixed part, of the bars' left sides and of the zeros' formula, each once."""
     values: dict[str, Column] = {}
-    for part in (terms, *(bar.effects for bar in formula.bars)):
+    for part in parts:
         used = {v for term in part.terms for v in term}
         for v in used:
             name = part.names[v]

@@ -131,6 +131,8 @@ def build_random(
     pool: ColumnPool,
     frame: Frame,
     covariances: Mapping[str, str] | None = None,
+    *,
+    residual: bool = True,
 ) -> RandomPart:
     """Build the random terms.
 
@@ -148,6 +150,8 @@ def build_random(
         The rows.
     covariances : mapping of str to str, optional
         Key of ``STRUCTURES`` by grouping factor or term name, for bars that name no structure; ``"us"`` by default.
+    residual : bool
+        Whether rows have a residual variance, which as many random effects as rows could not be told from.
 
     Returns
     -------
@@ -166,7 +170,7 @@ def build_random(
     n = frame.n
     for bar, factor in zip(bars, factors, strict=True):
         check_levels_known(bar.name, factor, frame)
-        _check_levels(bar.name, len(factor.levels), n)
+        _check_levels(bar.name, len(factor.levels), n, residual=residual)
     order = lme4_order([len(factor.levels) for factor in factors])
     names = _unique([bars[k].name for k in order])
     chosen = _structures([bars[k] for k in order], names, covariances or {})
@@ -175,7 +179,10 @@ def build_random(
         bar, factor = bars[k], factors[k]
         encoding = encode(bar.effects, values)
         positions = pool.positions(encoding, values)
-        if structure not in ("cs", "ar1"):  # a correlation tells their variances from the residual variance
+        if residual and structure not in (
+            "cs",
+            "ar1",
+        ):  # a correlation tells their variances from the residual variance
             _check_effects(name, len(factor.levels), encoding.names, n)
         template = template_of(structure, hom, len(positions))
         terms.append(RandomTerm(factor.codes, len(factor.levels), positions, template))
@@ -231,13 +238,13 @@ def _structures(bars: Sequence[Bar], names: Sequence[str], covariances: Mapping[
     ]
 
 
-def _check_levels(name: str, n_levels: int, n: int) -> None:
+def _check_levels(name: str, n_levels: int, n: int, *, residual: bool) -> None:
     if n_levels < 2:
         raise DataError(
             f"the grouping factor `{name}` has {n_levels} level in the {n} rows used; a variance between levels needs "
             "at least 2, so leave the term out"
         )
-    if n_levels >= n:
+    if residual and n_levels >= n:
         raise DataError(
             f"the grouping factor `{name}` has {n_levels} levels in {n} rows; with one row for each level its variance "
             "cannot be told from the residual variance, so use a coarser factor"

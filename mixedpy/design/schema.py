@@ -21,7 +21,15 @@ from mixedpy.formula import Formula, Terms
 from mixedpy.formula.expressions import column_names
 from mixedpy.formula.syntax import Node
 
-__all__ = ["RandomColumns", "Schema", "fixed_columns", "offset_column", "random_columns"]
+__all__ = [
+    "RandomColumns",
+    "Schema",
+    "effect_columns",
+    "fixed_columns",
+    "offset_column",
+    "random_columns",
+    "zero_columns",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +72,8 @@ class Schema:
         For the print-outs.
     na_action : str
         As given.
+    zeros : Encoding or None
+        The columns of the formula for zeros.
     states : mapping of str to BasisState
         Constants of the bases, such as the knots of a spline, by the text of their calls.
     functions : mapping of str to callable
@@ -91,6 +101,7 @@ class Schema:
     na_action: NaAction
     states: Mapping[str, BasisState] = field(default_factory=dict, repr=False)
     functions: Mapping[str, UserFunction] = field(default_factory=dict, repr=False)
+    zeros: Encoding | None = None
 
     def evaluator(self, columns: Mapping[str, Column]) -> Evaluator:
         """Compute the model's variables from the columns of new data, with the constants of the fit."""
@@ -154,6 +165,21 @@ def fixed_columns(schema: Schema, newdata: Any) -> Floats:
     return _columns(schema, schema.fixed, columns, table)
 
 
+def zero_columns(schema: Schema, newdata: Any) -> Floats:
+    """Build the columns of the zeros' formula from new data, (n, k); a row with a missing value is NaN.
+
+    Raises
+    ------
+    DataError
+        For a column that is not there, or a level that the model has not seen.
+    """
+    if schema.zeros is None:
+        raise ValueError("the model has no formula for zeros")
+    table = open_table(newdata)
+    columns = _read(table, (v.node for v in schema.zeros.variables))
+    return _columns(schema, schema.zeros, columns, table)
+
+
 def random_columns(schema: Schema, newdata: Any, term: int) -> RandomColumns:
     """Build a random term from new data.
 
@@ -185,6 +211,14 @@ def random_columns(schema: Schema, newdata: Any, term: int) -> RandomColumns:
     labels = np.array([*factor.levels, None], dtype=object)
     Z = _columns(schema, frozen.encoding, columns, table)
     return RandomColumns(position[factor.codes], labels[factor.codes], Z)
+
+
+def effect_columns(schema: Schema, newdata: Any, term: int) -> Floats:
+    """Build the columns of a random term's effects from new data, (n, m), without reading its grouping factor."""
+    encoding = schema.terms[term].encoding
+    table = open_table(newdata)
+    columns = _read(table, tuple(v.node for v in encoding.variables))
+    return _columns(schema, encoding, columns, table)
 
 
 def offset_column(schema: Schema, newdata: Any) -> Floats | None:
@@ -251,7 +285,11 @@ def _conform(variable: Variable, column: Column) -> Column:
     """Bring a variable of the new data to the type and the levels of the model."""
     if variable.levels is None:
         if isinstance(column, Factor):
-            raise DataError(f"`{variable.name}` is numeric in the model but not in the new data; convert it to numbers")
+            shown = ", ".join(map(repr, column.levels[:3])) + (", ..." if len(column.levels) > 3 else "")
+            raise DataError(
+                f"`{variable.name}` is numeric in the model but not in the new data, which have {shown}; convert it to "
+                "numbers"
+            )
         return column
     factor = as_factor(column)
     lookup = {level: k for k, level in enumerate(variable.levels)}

@@ -14,7 +14,7 @@ from mixedpy.formula.expressions import check_expression
 from mixedpy.formula.parser import parse_sides
 from mixedpy.formula.syntax import Call, Name, Node, walk
 
-__all__ = ["Formula", "parse"]
+__all__ = ["Formula", "one_sided", "parse"]
 
 _ONE_LINE = dict.fromkeys(map(ord, "\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029"), " ")
 """Line breaks become spaces, one for one, so that a caret stands under what it points at."""
@@ -140,6 +140,38 @@ def parse(text: str, functions: Iterable[str] = ()) -> Formula:
     if not isinstance(text, str):
         raise FormulaError(f"a formula is a text such as 'y ~ x + (1 | g)', not a {type(text).__name__}")
     return _parse(text.translate(_ONE_LINE), frozenset(functions))
+
+
+def one_sided(text: str, functions: Iterable[str] = ()) -> Terms:
+    """Read a formula of fixed terms without a response.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``"~ x + f"``.
+    functions : iterable of str
+        Names of functions beyond the closed list that the formula may call.
+
+    Raises
+    ------
+    FormulaError
+        If it cannot be read, has a left side, or has random terms.
+
+    Examples
+    --------
+    >>> one_sided("~ x * f").labels
+    ('x', 'f', 'x:f')
+    """
+    if not isinstance(text, str) or not text.lstrip().startswith("~"):
+        raise FormulaError(f"{text!r} is not a one-sided formula; give a text such as '~ x'")
+    source = f"zeros {text.lstrip().translate(_ONE_LINE)}"
+    _, rhs = parse_sides(source)
+    fixed, bars = split_bars(rhs, source)
+    if bars:
+        raise FormulaError(
+            "random terms are not available in this formula; give fixed terms", source, rhs.start, rhs.stop
+        )
+    return expand(fixed, source, functions=frozenset(functions))
 
 
 @lru_cache(maxsize=256)

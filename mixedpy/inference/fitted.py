@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from mixedpy.core.arrays import Design, Floats
-from mixedpy.core.record import FitRecord
+from mixedpy.core.record import Estimates, FitRecord
 
 __all__ = ["Kind", "Level", "fitted", "fixed_part", "random_part", "residuals"]
 
@@ -15,7 +15,7 @@ Level = Literal["conditional", "marginal"]
 Kind = Literal["response", "pearson", "scaled"]
 
 
-def fixed_part(design: Design, record: FitRecord) -> Floats:
+def fixed_part(design: Design, record: Estimates) -> Floats:
     """Compute X beta + offset, (n,)."""
     eta = np.zeros(design.n) if design.offset is None else design.offset.copy()
     for c, b in zip(design.fixed, record.beta, strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mixedpy.core.arrays import Floats
-from mixedpy.core.record import FitRecord
+from mixedpy.core.record import Estimates
 from mixedpy.design import Schema
 from mixedpy.inference.predictors import Predictors
 from mixedpy.inference.selection import Selection
@@ -12,7 +12,7 @@ __all__ = ["predict"]
 
 
 def predict(
-    predictors: Predictors, schema: Schema, record: FitRecord, chosen: Selection, allow_new_levels: bool
+    predictors: Predictors, schema: Schema, record: Estimates, chosen: Selection, allow_new_levels: bool
 ) -> Floats:
     """Compute X beta + offset + Z b, (n,), with the chosen effects at their conditional modes and 0 for the others.
 

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mixedpy.core.arrays import Design, Floats
-from mixedpy.core.record import FitRecord
-from mixedpy.design import Schema, TermSchema, fixed_columns, offset_column, random_columns
+from mixedpy.core.record import Estimates
+from mixedpy.design import Schema, TermSchema, effect_columns, fixed_columns, offset_column, random_columns
 from mixedpy.design.columns import Numeric
 from mixedpy.design.frame import open_table
 from mixedpy.errors import DataError
@@ -85,12 +85,15 @@ class Predictors:
         The random terms.
     weights : (n,) array or None
         Prior weights.
+    X : (n, p) array
+        Columns of the fixed part.
     """
 
     index: pd.Index[Any]
     fixed: Floats
     terms: tuple[TermRows, ...]
     weights: Floats | None
+    X: Floats
 
     @property
     def n(self) -> int:
@@ -98,14 +101,20 @@ class Predictors:
         return len(self.fixed)
 
 
-def of_fit(design: Design, schema: Schema, record: FitRecord) -> Predictors:
+def of_fit(design: Design, schema: Schema, record: Estimates) -> Predictors:
     """Collect the parts on the rows of the fit."""
     terms = tuple(TermRows(term.codes, tuple(design.columns[c] for c in term.columns)) for term in design.terms)
-    return Predictors(schema.index, fixed_part(design, record), terms, design.weights)
+    return Predictors(schema.index, fixed_part(design, record), terms, design.weights, design.X)
 
 
 def of_table(
-    schema: Schema, record: FitRecord, newdata: Any, *, chosen: Selection | None = None, weights: bool = False
+    schema: Schema,
+    record: Estimates,
+    newdata: Any,
+    *,
+    chosen: Selection | None = None,
+    unchosen_columns: bool = False,
+    weights: bool = False,
 ) -> Predictors:
     """Collect the parts on the rows of a new table.
 
@@ -113,6 +122,9 @@ def of_table(
     ----------
     chosen : Selection, optional
         The effects that will be used; columns of a term without any are not read, and the term has no columns.
+    unchosen_columns : bool
+        Whether to read the columns of the effects of such a term all the same; its grouping factor is not read, and
+        every row has the code -1.
     weights : bool
         Whether to read the column of prior weights.
 
@@ -121,16 +133,22 @@ def of_table(
     DataError
         If a column is missing or a factor has a level that the fit has not seen.
     """
-    fixed = fixed_columns(schema, newdata) @ record.beta
+    X = fixed_columns(schema, newdata)
+    fixed = X @ record.beta
     offset = offset_column(schema, newdata)
-    unused = TermRows(np.zeros(len(fixed), dtype=np.intp), ())
-    used = [chosen is None or bool(chosen[k].any()) for k in range(len(schema.terms))]
-    terms = tuple(_new_term(schema, newdata, k) if used[k] else unused for k in range(len(schema.terms)))
+    nowhere = np.full(len(fixed), -1, dtype=np.intp)
+    terms = []
+    for k in range(len(schema.terms)):
+        if chosen is None or chosen[k].any():
+            terms.append(_new_term(schema, newdata, k))
+        else:
+            terms.append(TermRows(nowhere, tuple(effect_columns(schema, newdata, k).T) if unchosen_columns else ()))
     return Predictors(
         index=open_table(newdata).index(len(fixed)),
         fixed=fixed if offset is None else fixed + offset,
-        terms=terms,
+        terms=tuple(terms),
         weights=_new_weights(schema, newdata) if weights and schema.weights_name is not None else None,
+        X=X,
     )
 
 

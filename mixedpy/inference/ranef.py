@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mixedpy.core.arrays import Design
+from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.conditional import conditional_covariance
-from mixedpy.core.record import FitRecord
+from mixedpy.core.record import Estimates, FitRecord
 from mixedpy.design import Schema
 
-__all__ = ["coef", "ranef"]
+__all__ = ["coef", "ranef", "ranef_tables"]
 
 
 def ranef(design: Design, schema: Schema, record: FitRecord, *, condvar: bool = False) -> dict[str, pd.DataFrame]:
@@ -27,26 +27,32 @@ def ranef(design: Design, schema: Schema, record: FitRecord, *, condvar: bool = 
     dict of str to DataFrame
         Per grouping factor a table level x effect.
     """
+    return ranef_tables(schema, record, conditional_covariance(design, record) if condvar else None)
+
+
+def ranef_tables(
+    schema: Schema, record: Estimates, covariances: tuple[Floats, ...] | None = None
+) -> dict[str, pd.DataFrame]:
+    """Lay out the conditional modes, and the standard deviations of ``covariances`` (J, m, m) where given."""
     tables: dict[str, list[pd.DataFrame]] = {}
     sds: dict[str, list[pd.DataFrame]] = {}
-    covariances = conditional_covariance(design, record) if condvar else ()
     for i, (term, modes) in enumerate(zip(schema.terms, record.modes, strict=True)):
         index = pd.Index(term.levels, name=term.group)
         tables.setdefault(term.group, []).append(pd.DataFrame(modes, index=index, columns=list(term.effects)))
-        if condvar:
+        if covariances is not None:
             sd = np.sqrt(np.einsum("jaa->ja", covariances[i]))  # (J, m)
             columns = [f"{effect}_sd" for effect in term.effects]
             sds.setdefault(term.group, []).append(pd.DataFrame(sd, index=index, columns=columns))
     return {group: pd.concat(parts + sds.get(group, []), axis=1) for group, parts in tables.items()}
 
 
-def coef(design: Design, schema: Schema, record: FitRecord) -> dict[str, pd.DataFrame]:
+def coef(design: Design, schema: Schema, record: Estimates) -> dict[str, pd.DataFrame]:
     """Add fixed effects and conditional modes per level of each grouping factor.
 
     As in lme4 every table has a column per fixed effect, and first a column per random effect, of whatever grouping
     factor, that has no fixed counterpart.
     """
-    modes = ranef(design, schema, record)
+    modes = ranef_tables(schema, record)
     random_names = dict.fromkeys(name for table in modes.values() for name in table.columns)
     columns = [name for name in random_names if name not in schema.fixed_names] + list(schema.fixed_names)
     fixed = pd.Series(record.beta, index=list(schema.fixed_names)).reindex(columns, fill_value=0.0)

@@ -13,7 +13,7 @@ from mixedpy.errors import DataError
 from mixedpy.inference.predictors import Predictors, TermRows
 from mixedpy.inference.selection import Selection
 
-__all__ = ["simulate"]
+__all__ = ["linear_predictors", "simulate"]
 
 
 def simulate(
@@ -37,16 +37,39 @@ def simulate(
     DataError
         If a level is missing, or a level of a term given by its modes is unknown to the fit.
     """
-    if not isinstance(nsim, int | np.integer) or nsim < 1:
-        raise ValueError(f"nsim={nsim!r} must be a whole number, at least 1")
+    _check_nsim(nsim)
     rng = np.random.default_rng(seed)
     residual_sd = record.sigma if predictors.weights is None else record.sigma / np.sqrt(predictors.weights)[:, None]
-    y = predictors.fixed[:, None] + residual_sd * rng.standard_normal((predictors.n, nsim))
-    rows = zip(predictors.terms, schema.terms, given, record.Lambda, record.modes, strict=True)
-    for term, names, chosen, Lambda, modes in rows:
+    noise = residual_sd * rng.standard_normal((predictors.n, nsim))
+    return noise + linear_predictors(
+        predictors, schema, given, record.Lambda, record.modes, scale=record.sigma, nsim=nsim, rng=rng
+    )
+
+
+def _check_nsim(nsim: int) -> None:
+    if not isinstance(nsim, int | np.integer) or nsim < 1:
+        raise ValueError(f"nsim={nsim!r} must be a whole number, at least 1")
+
+
+def linear_predictors(
+    predictors: Predictors,
+    schema: Schema,
+    given: Selection,
+    Lambdas: tuple[Floats, ...],
+    modes: tuple[Floats, ...],
+    *,
+    scale: float,
+    nsim: int,
+    rng: np.random.Generator,
+) -> Floats:
+    """Draw linear predictors, (n, nsim): random effects are scale Lambda u, or the modes where ``given`` selects."""
+    _check_nsim(nsim)
+    y = np.repeat(predictors.fixed[:, None], nsim, axis=1)
+    rows = zip(predictors.terms, schema.terms, given, Lambdas, modes, strict=True)
+    for term, names, chosen, Lambda, effects in rows:
         if chosen.all():
             term.check_known(names, 'use re_form="NA" to draw its random effects')
-            y += term.times(modes)[:, None]
+            y += term.times(effects)[:, None]
             continue
         if chosen.any():
             raise ValueError(
@@ -55,7 +78,7 @@ def simulate(
             )
         codes, n_levels = _codes_with_new_levels(term, names.group, len(names.levels))
         u = rng.standard_normal((n_levels, term.m, nsim))
-        b = record.sigma * (Lambda @ u)  # (J, m, nsim)
+        b = scale * (Lambda @ u)  # (J, m, nsim)
         for k, column in enumerate(term.columns):
             y += column[:, None] * b[codes, k]
     return y

@@ -12,7 +12,7 @@ from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema
 
-__all__ = ["TermCovariance", "VarianceComponents", "to_frame", "variance_components"]
+__all__ = ["TermCovariance", "VarianceComponents", "term_covariances", "to_frame", "variance_components"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +50,23 @@ class TermCovariance:
 
 @dataclass(frozen=True, slots=True)
 class VarianceComponents:
-    """Covariances of all random terms, in the order of the fit, and the residual standard deviation."""
+    """Covariances of all random terms, in the order of the fit, and the residual standard deviation if there is one."""
 
     terms: tuple[TermCovariance, ...]
-    sigma: float
+    sigma: float | None
 
 
 def variance_components(design: Design, schema: Schema, record: FitRecord) -> VarianceComponents:
     """Compute sigma^2 Lambda Lambda' of every term as standard deviations and correlations."""
+    return VarianceComponents(term_covariances(design, schema, record.Lambda, record.sigma), record.sigma)
+
+
+def term_covariances(
+    design: Design, schema: Schema, Lambdas: tuple[Floats, ...], scale: float = 1.0
+) -> tuple[TermCovariance, ...]:
+    """Describe the covariances scale^2 Lambda Lambda' of the terms."""
     terms = []
-    for term, names, Lambda in zip(design.terms, schema.terms, record.Lambda, strict=True):
+    for term, names, Lambda in zip(design.terms, schema.terms, Lambdas, strict=True):
         relative = np.sqrt(np.einsum("ab,ab->a", Lambda, Lambda))  # (m,)
         with np.errstate(invalid="ignore"):
             rows = Lambda / relative[:, None]
@@ -69,13 +76,13 @@ def variance_components(design: Design, schema: Schema, record: FitRecord) -> Va
             TermCovariance(
                 name=names.name,
                 effects=tuple(names.effects),
-                sd=record.sigma * relative,
+                sd=scale * relative,
                 corr=np.clip(corr, -1.0, 1.0),
                 template=term.template.name,
                 hom=names.hom,
             )
         )
-    return VarianceComponents(terms=tuple(terms), sigma=record.sigma)
+    return tuple(terms)
 
 
 def to_frame(components: VarianceComponents, order: Literal["cov.last", "lower.tri"] = "cov.last") -> pd.DataFrame:
@@ -91,7 +98,8 @@ def to_frame(components: VarianceComponents, order: Literal["cov.last", "lower.t
     Returns
     -------
     DataFrame
-        Columns ``grp``, ``var1``, ``var2`` (None where R has NA), ``vcov`` and ``sdcor``; the last row is the residual.
+        Columns ``grp``, ``var1``, ``var2`` (None where R has NA), ``vcov`` and ``sdcor``; the last row is the residual,
+        if there is one.
     """
     if order not in ("cov.last", "lower.tri"):
         raise ValueError(f"order={order!r} is unknown; use 'cov.last' or 'lower.tri'")
@@ -109,7 +117,8 @@ def to_frame(components: VarianceComponents, order: Literal["cov.last", "lower.t
                 rows.append((term.name, term.effects[a], None, float(cov[a, a]), float(term.sd[a])))
             else:
                 rows.append((term.name, term.effects[a], term.effects[b], float(cov[a, b]), float(term.corr[a, b])))
-    rows.append(("Residual", None, None, components.sigma**2, components.sigma))
+    if components.sigma is not None:
+        rows.append(("Residual", None, None, components.sigma**2, components.sigma))
     grp, var1, var2, vcov, sdcor = zip(*rows, strict=True)
     return pd.DataFrame(
         {

@@ -17,6 +17,8 @@ from mixedpy.inference.mixture import Mixture, mixture
 from mixedpy.inference.nesting import embed
 from mixedpy.models.callernames import names_of
 from mixedpy.models.comparable import by_ml, check_fits, check_names, check_same_data, one_fixed_part
+from mixedpy.models.glmm import GlmmFit
+from mixedpy.models.glmm_intervals import compare_fits
 from mixedpy.models.lmm import LmmFit
 from mixedpy.models.printed import AnovaTable
 from mixedpy.report.anova import AnovaRecord, anova_html, anova_text
@@ -67,13 +69,16 @@ class Comparison(AnovaTable):
         return above + anova_html(self._record()) + (f"<p>{below}</p>" if below else "")
 
 
-def anova(*fits: LmmFit, refit: bool = True, boundary: bool = True, names: Sequence[str] | None = None) -> Comparison:
+def anova(
+    *fits: LmmFit | GlmmFit, refit: bool = True, boundary: bool = True, names: Sequence[str] | None = None
+) -> Comparison:
     """Compare nested models by likelihood-ratio tests.
 
     Parameters
     ----------
-    *fits : LmmFit
-        Two or more fits to the same data; they are put in order of their numbers of parameters.
+    *fits : LmmFit or GlmmFit
+        Two or more fits to the same data, all linear or all generalized; they are put in order of their numbers of
+        parameters.
     refit : bool
         Whether REML fits are refitted by maximum likelihood if their fixed parts differ (or if other fits are by
         maximum likelihood). REML fits with one and the same fixed part are compared by their REML criteria.
@@ -120,10 +125,15 @@ def anova(*fits: LmmFit, refit: bool = True, boundary: bool = True, names: Seque
     Corrected for variances on the boundary:
     m1  3.961e-10  0.5 chi2(1) + 0.5 chi2(2), Stram & Lee
     """
+    generalized = [fit for fit in fits if isinstance(fit, GlmmFit)]
+    if len(generalized) == len(fits) > 1:
+        labels = names_of(fits, 2) if names is None else check_names("anova", names, len(fits))
+        return _generalized(generalized, labels, boundary=boundary)
     check_fits("anova", fits, 2)
+    linear = [fit for fit in fits if isinstance(fit, LmmFit)]
     labels = names_of(fits, 2) if names is None else check_names("anova", names, len(fits))
-    check_same_data(fits, labels)
-    found, note = _commensurate(fits, labels, refit=refit)
+    check_same_data(linear, labels)
+    found, note = _commensurate(linear, labels, refit=refit)
     every = [criteria(fit.record) for fit in found]
     order = sorted(range(len(found)), key=lambda k: every[k].npar)  # stable, as R's order()
     found, labels, every = [found[k] for k in order], [labels[k] for k in order], [every[k] for k in order]
@@ -146,6 +156,29 @@ def anova(*fits: LmmFit, refit: bool = True, boundary: bool = True, names: Seque
         *(f"{name}: {fit.schema.formula.expanded}" for name, fit in zip(labels, found, strict=True)),
     )
     table.attrs["note"] = note
+    table.attrs["mixtures"] = mixtures
+    return table
+
+
+def _generalized(fits: Sequence[GlmmFit], labels: Sequence[str], *, boundary: bool) -> Comparison:
+    """Generalized fits are by maximum likelihood: nothing is refitted."""
+    values = compare_fits(fits, labels)
+    mixtures: dict[str, str] = {}
+    if boundary:
+        for label in values.index[values[_BOUNDARY].notna()]:
+            df = int(values.loc[label, "Df"])
+            mixtures[str(label)] = f"0.5 chi2({df - 1}) + 0.5 chi2({df}), Stram & Lee"
+    else:
+        values = values.drop(columns=_BOUNDARY)
+    by_label = dict(zip(labels, fits, strict=True))
+    data = fits[0].schema.data_name
+    table = Comparison(values)
+    table.attrs["heading"] = (
+        *([f"Data: {data}"] if data else []),
+        "Models:",
+        *(f"{name}: {by_label[str(name)].schema.formula.expanded}" for name in values.index),
+    )
+    table.attrs["note"] = None
     table.attrs["mixtures"] = mixtures
     return table
 

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from mixedpy import design as design_stage
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.control import Control
 from mixedpy.core.estimate import estimate
 from mixedpy.core.record import FitRecord
-from mixedpy.design import Built, Schema
+from mixedpy.design import Built, Schema, build
 from mixedpy.errors import ConvergenceWarning, DataError, FormulaError, MixedpyError, SingularFitWarning
+from mixedpy.models.glmm_request import GlmmRequest
 from mixedpy.models.request import Request
 
 __all__ = ["build_design", "check_offset_is_a_column", "estimate_design", "explained", "singular_terms", "warn"]
@@ -30,7 +30,7 @@ def build_design(request: Request) -> Built:
         raise TypeError(f"reml={request.reml!r} must be True or False")
     if not isinstance(request.control, Control):
         raise TypeError(f"control={request.control!r} must be made by mixedpy.Control(...)")
-    return design_stage.build(
+    return build(
         request.formula,
         request.data,
         weights=request.weights,
@@ -91,7 +91,7 @@ def warn(schema: Schema, record: FitRecord, control: Control, *, stacklevel: int
         warnings.warn(SingularFitWarning(message), stacklevel=stacklevel)
 
 
-def check_offset_is_a_column(request: Request) -> None:
+def check_offset_is_a_column(request: Request | GlmmRequest) -> None:
     """Refuse to predict for new rows where the offset was given as an array."""
     if request.offset is not None and not isinstance(request.offset, str):
         raise DataError(

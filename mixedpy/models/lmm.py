@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,24 +15,25 @@ from mixedpy.core.control import Control
 from mixedpy.core.record import Convergence, FitRecord
 from mixedpy.design import Schema
 from mixedpy.errors import MixedpyError
-from mixedpy.inference import names, rows, selection
+from mixedpy.inference import names, rows
 from mixedpy.inference.criteria import criteria
-from mixedpy.inference.fitted import Kind, Level, fitted, residuals
-from mixedpy.inference.predict import predict
-from mixedpy.inference.predictors import of_fit, of_table
+from mixedpy.inference.fitted import fitted
+from mixedpy.inference.prediction_intervals import Ddf, Interval
 from mixedpy.inference.ranef import coef, ranef
-from mixedpy.inference.simulate import simulate
 from mixedpy.inference.varcorr import variance_components
 from mixedpy.inference.vcov import joint_vcov, vcov
 from mixedpy.models import fitting
+from mixedpy.models.diagnostics import Diagnostics
 from mixedpy.models.explaining import Explaining
 from mixedpy.models.intervals import IntervalMethods
+from mixedpy.models.prediction import Scale, predict_rows, simulate_rows
 from mixedpy.models.request import KEEP, Column, Keep, NaAction, Request
 from mixedpy.models.summary import Summary, summarize
 from mixedpy.models.tables import print_record
 from mixedpy.models.testing import Testing
 from mixedpy.models.update import update_formula
 from mixedpy.models.varcorr import VarCorr
+from mixedpy.models.views import Views
 from mixedpy.report.html import print_html
 from mixedpy.report.text import print_text
 
@@ -40,7 +41,7 @@ __all__ = ["LmmFit", "fit_request"]
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, repr=False, eq=False)
-class LmmFit(Testing, IntervalMethods, Explaining):
+class LmmFit(Views, Diagnostics, Testing, IntervalMethods, Explaining):
     """A linear mixed model fitted by :func:`mixedpy.lmer`; nothing that is called on it changes it.
 
     Attributes
@@ -245,13 +246,43 @@ class LmmFit(Testing, IntervalMethods, Explaining):
         """Return the covariance matrix of the fixed effects; with ``full`` jointly with the random effects."""
         return joint_vcov(self.design, self.schema, self.record) if full else vcov(self.schema, self.record)
 
+    @overload
+    def predict(
+        self,
+        newdata: Any = ...,
+        re_form: str | None = ...,
+        type: Scale = ...,
+        allow_new_levels: bool = ...,
+        interval: None = ...,
+        level: float = ...,
+        se: Literal[False] = ...,
+        ddf: None = ...,
+    ) -> pd.Series[float]: ...
+
+    @overload
+    def predict(
+        self,
+        newdata: Any = ...,
+        re_form: str | None = ...,
+        type: Scale = ...,
+        allow_new_levels: bool = ...,
+        interval: Interval | None = ...,
+        level: float = ...,
+        se: bool = ...,
+        ddf: Ddf | None = ...,
+    ) -> pd.Series[float] | pd.DataFrame: ...
+
     def predict(
         self,
         newdata: Any = None,
         re_form: str | None = None,
-        type: Literal["link", "response"] = "link",
+        type: Scale = "link",
         allow_new_levels: bool = False,
-    ) -> pd.Series[float]:
+        interval: Interval | None = None,
+        level: float = 0.95,
+        se: bool = False,
+        ddf: Ddf | None = None,
+    ) -> pd.Series[float] | pd.DataFrame:
         """Predict the response.
 
         Parameters
@@ -264,18 +295,33 @@ class LmmFit(Testing, IntervalMethods, Explaining):
         type : {"link", "response"}
             The scale; both are the same for a linear model.
         allow_new_levels : bool
-            Whether a level that the fit has not seen, or that is missing, gets random effects of 0 rather than an
-            error.
+            Whether a level that the fit has not seen, or that is missing, gets random effects of 0, with their prior
+            variance in standard errors and intervals, rather than an error.
+        interval : {"confidence", "prediction"}, optional
+            Limits for the mean given the effects used, or for a new observation: this adds the residual variance and
+            the prior variance of the random effects that ``re_form`` leaves out.
+        level : float
+            Probability that the interval covers.
+        se : bool
+            Whether to add the standard errors of the predictions, without the variance of a new observation.
+        ddf : {"satterthwaite"}, optional
+            Limits by the t distribution with Satterthwaite's degrees of freedom for each row, which cover better where
+            levels are few; by default those of the normal distribution.
 
         Returns
         -------
-        Series
-            One value per row.
+        Series or DataFrame
+            One value per row; with ``interval`` or ``se`` columns ``fit``, ``se``, ``lower`` and ``upper`` as asked.
 
         Raises
         ------
         DataError
             If ``newdata`` lacks a column or has unknown levels.
+
+        Notes
+        -----
+        Variances are those of Henderson's (1975, Biometrics 31, 423) mixed-model equations: errors of the fixed and of
+        the random effects jointly. The covariance parameters count as known, unless ``ddf`` is given.
 
         Examples
         --------
@@ -284,17 +330,21 @@ class LmmFit(Testing, IntervalMethods, Explaining):
         >>> fit = mp.lmer("Reaction ~ Days + (Days | Subject)", sleepstudy)
         >>> fit.predict(sleepstudy.head(2), re_form="NA").round(2).tolist()
         [251.41, 261.87]
+        >>> fit.predict({"Days": [10.0], "Subject": ["308"]}, interval="prediction").round(1)
+             fit  lower  upper
+        0  450.3  391.3  509.3
         """
-        if type not in ("link", "response"):
-            raise ValueError(f"type={type!r} is unknown; use 'link' or 'response'")
-        chosen = selection.select(self.schema, re_form)
-        if newdata is None:
-            values = predict(of_fit(self.design, self.schema, self.record), self.schema, self.record, chosen, True)
-            return rows.on_rows(self.schema, values)
-        fitting.check_offset_is_a_column(self.request)
-        table = of_table(self.schema, self.record, newdata, chosen=chosen)
-        values = predict(table, self.schema, self.record, chosen, allow_new_levels)
-        return pd.Series(values, index=table.index)
+        return predict_rows(
+            self,
+            newdata,
+            re_form=re_form,
+            type=type,
+            allow_new_levels=allow_new_levels,
+            interval=interval,
+            level=level,
+            se=se,
+            ddf=ddf,
+        )
 
     def simulate(
         self,
@@ -329,30 +379,7 @@ class LmmFit(Testing, IntervalMethods, Explaining):
         >>> fit.simulate(nsim=100, seed=1).shape
         (30, 100)
         """
-        given = selection.select(self.schema, re_form)
-        if newdata is None:
-            parts = of_fit(self.design, self.schema, self.record)
-        else:
-            fitting.check_offset_is_a_column(self.request)
-            parts = of_table(self.schema, self.record, newdata, weights=True)
-        y = simulate(parts, self.schema, self.record, given, nsim=nsim, seed=seed)
-        columns = [f"sim_{i}" for i in range(1, nsim + 1)]
-        if newdata is None:
-            return rows.frame_on_rows(self.schema, y, columns)
-        return pd.DataFrame(y, index=parts.index, columns=columns)
-
-    def residuals(self, kind: Kind = "response", level: Level = "conditional") -> pd.Series[float]:
-        """Return residuals on the rows of the table.
-
-        Parameters
-        ----------
-        kind : {"response", "pearson", "scaled"}
-            Observed less fitted; times the square root of the prior weight; divided by sigma as well (the scaled
-            residuals of R's summary).
-        level : {"conditional", "marginal"}
-            Whether the fitted values include the random effects.
-        """
-        return rows.on_rows(self.schema, residuals(self.design, self.record, kind, level))
+        return simulate_rows(self, newdata, nsim=nsim, seed=seed, re_form=re_form)
 
     def refit(self, y: npt.ArrayLike) -> LmmFit:
         """Fit the same model to another response.

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mixedpy import design as design_stage
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.boundary.spectral import simulate_rlrt, spectrum
 from mixedpy.core.control import Control
@@ -25,7 +24,7 @@ from mixedpy.core.refit.refit import Refits, refit_all
 from mixedpy.core.refit.replicate import draw_responses, interior
 from mixedpy.core.refit.responses import reduce_responses
 from mixedpy.core.second_order.fit import fit_blocks
-from mixedpy.design import Schema
+from mixedpy.design import Schema, build
 from mixedpy.errors import DataError, IntervalWarning, MixedpyError
 from mixedpy.formula.syntax import Name, walk
 from mixedpy.inference.bootstrap import Batch, batches, check_nsim
@@ -246,7 +245,7 @@ def _new_design(fit: LmmFit, newdata: Any) -> tuple[Design, Schema]:
         for node in walk(fit.schema.formula.response)
         if isinstance(node, Name) and node.name not in table.columns
     }
-    built = design_stage.build(
+    built = build(
         request.formula,
         table.assign(**made_up),
         weights=request.weights,

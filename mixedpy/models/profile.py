@@ -13,7 +13,8 @@ from mixedpy.errors import IntervalWarning
 from mixedpy.inference import profile as inference
 from mixedpy.inference.intervals import normal_cutoff
 from mixedpy.inference.profile import Profiles
-from mixedpy.report.profile_plot import CurvePoints, plot_curves
+from mixedpy.report.plots.profile import CurvePoints, plot_curves
+from mixedpy.report.plots.style import AxesLike
 
 if TYPE_CHECKING:
     from mixedpy.models.lmm import LmmFit
@@ -82,7 +83,11 @@ class Profile:
         return table
 
     def plot(
-        self, kind: Literal["zeta", "density"] = "zeta", *, levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95, 0.99)
+        self,
+        kind: Literal["zeta", "density"] = "zeta",
+        *,
+        levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95, 0.99),
+        ax: AxesLike = None,
     ) -> Any:
         """Plot the profiles with matplotlib.
 
@@ -92,13 +97,15 @@ class Profile:
             zeta against the parameter, or the density of the parameter if zeta were standard normal.
         levels : sequence of float
             Confidence levels whose intervals are marked on plots of zeta.
+        ax : Axes or sequence of Axes, optional
+            Where to draw, one for each parameter.
 
         Returns
         -------
         numpy array of matplotlib Axes
             One for each parameter.
         """
-        return plot_curves(self._points(), kind, tuple(levels))
+        return plot_curves(self._points(), kind, tuple(levels), ax)
 
     def _points(self) -> list[CurvePoints]:
         frame = self.zeta

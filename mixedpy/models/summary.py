@@ -13,6 +13,7 @@ from mixedpy.models.tables import summary_record
 from mixedpy.report.coefmat import coefficient_columns
 from mixedpy.report.html import summary_html
 from mixedpy.report.records import SummaryRecord
+from mixedpy.report.summary_grids import summary_json, summary_latex, summary_markdown
 from mixedpy.report.text import summary_text
 
 if TYPE_CHECKING:
@@ -42,8 +43,23 @@ class Summary:
 
     __repr__ = __str__
 
-    def _repr_html_(self) -> str:
+    def to_markdown(self) -> str:
+        """Lay out as Markdown with pipe tables."""
+        return summary_markdown(self.record)
+
+    def to_latex(self) -> str:
+        """Lay out as LaTeX tables for the package booktabs."""
+        return summary_latex(self.record)
+
+    def to_json(self) -> str:
+        """Write as JSON, numbers in full precision."""
+        return summary_json(self.record)
+
+    def to_html(self) -> str:
+        """Lay out as HTML whose colours are those of the page around it."""
         return summary_html(self.record)
+
+    _repr_html_ = to_html
 
 
 def summarize(fit: LmmFit, ddf: str | None, *, show_correlation: bool | None) -> Summary:

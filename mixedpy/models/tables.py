@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
 from mixedpy.inference.criteria import criteria
 from mixedpy.inference.ddf import t_tests
@@ -17,6 +18,7 @@ from mixedpy.report.records import (
     CoefTable,
     Criteria,
     FitHeader,
+    Floats,
     Notes,
     PrintRecord,
     SummaryRecord,
@@ -27,7 +29,7 @@ from mixedpy.report.records import (
 if TYPE_CHECKING:
     from mixedpy.models.lmm import LmmFit
 
-__all__ = ["MOST_CORRELATED", "print_record", "summary_record", "varcorr_record"]
+__all__ = ["MOST_CORRELATED", "print_record", "summary_record", "varcorr_record", "wald_limits"]
 
 MOST_CORRELATED = 12
 """Number of fixed effects up to which a summary shows their correlations unasked, as in lme4."""
@@ -65,6 +67,13 @@ def summary_record(fit: LmmFit, ddf: str | None, *, show_correlation: bool | Non
         coef=_coefficients(fit, ddf),
         correlation=correlation(record) if show_correlation else None,
     )
+
+
+def wald_limits(table: CoefTable, level: float) -> tuple[Floats, Floats]:
+    """Confidence limits of the fixed effects, of the t distribution where the table has degrees of freedom, (p,)."""
+    p = 0.5 + level / 2
+    half = table.se * (ndtri(p) if table.df is None else stdtrit(table.df, p))
+    return table.estimate - half, table.estimate + half
 
 
 def _coefficients(fit: LmmFit, ddf: str | None) -> CoefTable:

@@ -29,8 +29,8 @@ class VarCorr:
     components: VarianceComponents
 
     @property
-    def sigma(self) -> float:
-        """Residual standard deviation."""
+    def sigma(self) -> float | None:
+        """Residual standard deviation; None for a family without one."""
         return self.components.sigma
 
     def __getitem__(self, name: str) -> pd.DataFrame:

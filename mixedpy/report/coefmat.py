@@ -91,7 +91,7 @@ def coefficient_columns(table: CoefTable) -> tuple[str, ...]:
         names.append("df")
     names.append(f"{table.statistic} value")
     if table.pvalue is not None:
-        names.append(f"Pr(>|{table.statistic}|)")
+        names.append(f"Pr(>|{table.p_statistic or table.statistic}|)")
     return tuple(names)
 
 

@@ -168,6 +168,8 @@ class CoefTable:
         Method of the degrees of freedom as the title names it, "Satterthwaite's" or "Kenward-Roger's".
     statistic : str
         "t", or "z" for a generalized model without a scale.
+    p_statistic : str or None
+        Statistic in the heading of the p values where that differs: "z" for a generalized model with a scale.
     """
 
     names: tuple[str, ...]
@@ -178,6 +180,7 @@ class CoefTable:
     pvalue: Floats | None = None
     ddf_label: str | None = None
     statistic: str = "t"
+    p_statistic: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

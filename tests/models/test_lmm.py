@@ -266,7 +266,7 @@ def test_residuals(sleep):
     assert_allclose(fit.residuals(level="marginal"), marginal)
 
 
-@pytest.mark.parametrize("option", [{"kind": "deviance"}, {"level": "subject"}])
+@pytest.mark.parametrize("option", [{"kind": "working"}, {"level": "subject"}])
 def test_unknown_residuals(fit, option):
     with pytest.raises(ValueError, match=next(iter(option.values()))):
         fit.residuals(**option)

@@ -130,6 +130,11 @@ def test_levels_of_factors_in_new_data():
         fit.predict(some.assign(recipe="Z"), allow_new_levels=True)
 
 
+def test_values_of_the_wrong_type(fit):
+    with pytest.raises(mp.DataError, match=r"`Days` is numeric in the model .* 'one', 'two'; convert"):
+        fit.predict(pd.DataFrame({"Days": ["one", "two"], "Subject": ["308", "308"]}))
+
+
 def test_dropped_columns_stay_dropped(sleep):
     with pytest.warns(mp.RankDeficiencyWarning, match="twice"):
         fit = mp.lmer("Reaction ~ Days + twice + (1 | Subject)", sleep.assign(twice=2 * sleep["Days"]))

@@ -244,7 +244,7 @@ def test_plots() -> None:
 
 
 def test_the_density_integrates_to_the_probability_covered() -> None:
-    from mixedpy.report.profile_plot import CurvePoints, density
+    from mixedpy.report.plots.profile import CurvePoints, density
 
     x = np.linspace(-3.0, 3.0, 25)
     curve = CurvePoints("x", 10.0 + 2.0 * x, x)

@@ -1,4 +1,4 @@
-"""Plots of profile likelihoods; matplotlib is imported only here, when a plot is asked for."""
+"""Plots of profile likelihoods."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixedpy.core.distributions import normal_density, normal_quantile
+from mixedpy.report.plots.style import BLUE, GREY, LIGHT, AxesLike, panels, styled
 
 __all__ = ["CurvePoints", "density", "plot_curves"]
 
 Floats = NDArray[np.float64]
 
+_COLUMNS = 4
 _FINE = 200
 """Points of a drawn curve."""
 
@@ -43,7 +45,10 @@ def density(curve: CurvePoints, at: Floats) -> Floats:
     return np.asarray(normal_density(interpolated(at)) * interpolated.derivative()(at), np.float64)
 
 
-def plot_curves(curves: list[CurvePoints], kind: str, levels: tuple[float, ...]) -> Any:
+@styled
+def plot_curves(
+    curves: list[CurvePoints], kind: str, levels: tuple[float, ...], ax: AxesLike = None
+) -> NDArray[np.object_]:
     """Draw one panel per parameter.
 
     Parameters
@@ -54,6 +59,8 @@ def plot_curves(curves: list[CurvePoints], kind: str, levels: tuple[float, ...])
         What to draw.
     levels : tuple of float
         Confidence levels to mark on plots of zeta.
+    ax : Axes or sequence of Axes, optional
+        Where to draw, one for each curve.
 
     Returns
     -------
@@ -64,31 +71,20 @@ def plot_curves(curves: list[CurvePoints], kind: str, levels: tuple[float, ...])
     ------
     ValueError
         If the kind is unknown or there is nothing to draw.
-    ImportError
+    MixedpyError
         If matplotlib is not installed.
     """
     if kind not in ("zeta", "density"):
         raise ValueError(f"kind={kind!r} is unknown; use 'zeta' or 'density'")
     if not curves:
         raise ValueError("there is no profile to plot; see .reasons")
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError("plots need matplotlib, which is not installed; pip install 'mixedpy[plots]'") from error
-    columns = min(len(curves), 4)
-    rows = -(-len(curves) // columns)
-    figure, grid = pyplot.subplots(
-        rows, columns, figsize=(3.2 * columns, 2.8 * rows), squeeze=False, layout="constrained"
-    )
-    axes = grid.ravel()
-    for ax, curve in zip(axes, curves, strict=False):
-        (_draw_zeta if kind == "zeta" else _draw_density)(ax, curve, levels)
-        ax.set_xlabel(curve.name)
-    for row in grid:
-        row[0].set_ylabel(kind)
-    for ax in axes[len(curves) :]:
-        figure.delaxes(ax)
-    return axes[: len(curves)]
+    axes = panels(len(curves), ax, columns=_COLUMNS)
+    for k, (panel, curve) in enumerate(zip(axes, curves, strict=True)):
+        (_draw_zeta if kind == "zeta" else _draw_density)(panel, curve, levels)
+        panel.set_xlabel(curve.name)
+        if k % _COLUMNS == 0:
+            panel.set_ylabel(kind)
+    return axes
 
 
 def _draw_zeta(ax: Any, curve: CurvePoints, levels: tuple[float, ...]) -> None:
@@ -96,17 +92,17 @@ def _draw_zeta(ax: Any, curve: CurvePoints, levels: tuple[float, ...]) -> None:
     from scipy.interpolate import PchipInterpolator  # slow to import, and only plots need it
 
     interpolated = PchipInterpolator(curve.x, curve.zeta)
-    ax.plot(fine, interpolated(fine))
-    ax.axhline(0.0, color="0.7", linewidth=0.8)
+    ax.plot(fine, interpolated(fine), color=BLUE)
+    ax.axhline(0.0, color=LIGHT, linewidth=0.8)
     for level in levels:
         z = normal_quantile(0.5 + 0.5 * level)
         ends = [interpolated.solve(side, extrapolate=False) for side in (-z, z)]
         for side, found in zip((-z, z), ends, strict=True):
             if len(found):
-                ax.plot([found[0], found[0]], [0.0, side], color="0.5", linewidth=0.8)
+                ax.plot([found[0], found[0]], [0.0, side], color=GREY, linewidth=0.8)
 
 
 def _draw_density(ax: Any, curve: CurvePoints, levels: tuple[float, ...]) -> None:
     fine = np.linspace(curve.x[0], curve.x[-1], _FINE)
-    ax.plot(fine, density(curve, fine))
+    ax.plot(fine, density(curve, fine), color=BLUE)
     ax.set_ylim(bottom=0.0)

@@ -1,0 +1,1 @@
+"""Functions of the record of a generalized fit: predictions, residuals, simulations, checks."""

@@ -1,0 +1,1 @@
+"""Plots of plain records with matplotlib, which is imported when the first plot is drawn."""

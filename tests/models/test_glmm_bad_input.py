@@ -1,0 +1,151 @@
+"""Bad input to ``glmer``: the error names the family, the rule and the first offending row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixedpy as mp
+
+pytestmark = pytest.mark.filterwarnings("ignore::mixedpy.errors.MixedpyWarning")
+
+N = 60
+
+
+@pytest.fixture
+def data() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "count": rng.poisson(2.0, N).astype(float),
+            "yes": rng.integers(0, 2, N).astype(float),
+            "m": rng.integers(2, 6, N),
+            "share": rng.uniform(0.1, 0.9, N),
+            "x": rng.normal(size=N),
+            "g": np.tile(list("abcdef"), N // 6),
+            "h": np.repeat(list("uvwxyz"), N // 6),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "family", "rule"),
+    [
+        ("count", -1.0, "poisson", "counts that are not negative"),
+        ("count", 1.5, "poisson", "whole numbers"),
+        ("count", -2.0, "nbinom2", "counts that are not negative"),
+        ("count", 0.5, "zero_inflated_poisson", "whole numbers"),
+        ("count", 0.5, "hurdle_nbinom1", "whole numbers"),
+        ("yes", 0.5, "binomial", "a proportion needs the number of trials in weights="),
+        ("yes", 2.0, "binomial", "between 0 and 1"),
+        ("share", 1.0, "beta", "both excluded"),
+        ("share", 0.0, "gamma", "positive numbers"),
+        ("share", -1.0, "inverse_gaussian", "positive numbers"),
+    ],
+)
+def test_response_outside_the_support(data: pd.DataFrame, column: str, value: float, family: str, rule: str) -> None:
+    data.loc[3, "x"] = np.nan  # a row that is dropped: the row named is that of the table
+    data.loc[[17, 40], column] = value
+    name = {"zero_inflated_poisson": "zero-inflated poisson", "gamma": "Gamma"}.get(family, "")
+    with pytest.raises(mp.DataError, match=f"the family {name}.*{rule}.*in 2 of 59 rows, first in row 17"):
+        mp.glmer(f"{column} ~ x + (1 | g)", data, family=family)
+
+
+def test_proportions_need_whole_successes(data: pd.DataFrame) -> None:
+    data["p"] = 1.0 / data["m"]
+    data.loc[7, "p"] = 0.123
+    with pytest.raises(mp.DataError, match=r"whole number of successes.*first in row 7"):
+        mp.glmer("p ~ x + (1 | g)", data, weights="m")
+    with pytest.raises(mp.DataError, match="weights that are whole numbers of trials"):
+        mp.glmer("yes ~ x + (1 | g)", data, weights=np.linspace(1.1, 2.2, N))
+
+
+def test_negative_counts_in_two_columns(data: pd.DataFrame) -> None:
+    data["failures"] = 3.0
+    data.loc[5, "failures"] = -1.0
+    with pytest.raises(mp.DataError, match=r"`failures` of the response is negative.*first in row 5"):
+        mp.glmer("cbind(count, failures) ~ x + (1 | g)", data)
+    with pytest.raises(mp.FormulaError, match="cbind"):
+        mp.glmer("cbind(count, failures) ~ x + (1 | g)", data, family="poisson")
+
+
+def test_nodes(data: pd.DataFrame) -> None:
+    with pytest.raises(mp.FormulaError, match=r"nagq=9 \(binomial family\).*a single random term.*g and h|h and g"):
+        mp.glmer("yes ~ x + (1 | g) + (1 | h)", data, nagq=9)
+    with pytest.raises(mp.FormulaError, match="at most 3 effects"):
+        mp.glmer("yes ~ x + (x + I(x^2) + I(x^3) | g)", data, nagq=2)
+    for bad in (-1, 26, 2.5, True):
+        with pytest.raises(ValueError, match="whole number from 0 to 25"):
+            mp.glmer("yes ~ x + (1 | g)", data, nagq=bad)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="nagq=0"):
+        mp.glmer_nb("count ~ x + (1 | g)", data, nagq=0)
+
+
+def test_families_and_links(data: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="unknown; use one of 'binomial'"):
+        mp.glmer("yes ~ x + (1 | g)", data, family="bernoulli")
+    with pytest.raises(ValueError, match="the family poisson has no link 'logit'"):
+        mp.glmer("count ~ x + (1 | g)", data, family="poisson(logit)")
+    with pytest.raises(ValueError, match="ziformula"):
+        mp.glmer("yes ~ x + (1 | g)", data, ziformula="~ x")
+    with pytest.raises(ValueError, match="no family of counts"):
+        mp.glmer("yes ~ x + (1 | g)", data, family="hurdle_beta")
+    with pytest.raises(ValueError, match="not available for the family"):
+        mp.glmer_nb("count ~ x + (1 | g)", data).update(laplace="expected")
+    with pytest.raises(TypeError, match="family="):
+        mp.glmer("yes ~ x + (1 | g)", data, family=3)  # type: ignore[arg-type]
+
+
+def test_factorization_is_not_for_generalized_models(data: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="for linear models"):
+        mp.glmer("yes ~ x + (1 | g)", data, control=mp.Control(factorization="sparse"))
+
+
+def test_zero_formulas(data: pd.DataFrame) -> None:
+    with pytest.raises(mp.FormulaError, match="one-sided"):
+        mp.glmer("count ~ x + (1 | g)", data, family="poisson", ziformula="x")
+    with pytest.raises(mp.FormulaError, match="random terms"):
+        mp.glmer("count ~ x + (1 | g)", data, family="poisson", ziformula="~ (1 | g)")
+    with pytest.raises(mp.DataError, match="no column `nowhere`"):
+        mp.glmer("count ~ x + (1 | g)", data, family="poisson", ziformula="~ nowhere")
+
+
+def test_three_levels_are_not_binary(data: pd.DataFrame) -> None:
+    data["three"] = np.tile(["no", "yes", "maybe"], N // 3)
+    with pytest.raises(mp.DataError, match="a factor with 3 levels"):
+        mp.glmer("three ~ x + (1 | g)", data)
+
+
+def test_separation_is_told_in_words(data: pd.DataFrame) -> None:
+    rng = np.random.default_rng(3)
+    data["group"] = np.where(np.arange(N) < 12, "b", "a")
+    data["apart"] = np.where(data["group"] == "b", 1.0, rng.integers(0, 2, N))
+    with pytest.warns(mp.SeparationWarning, match=r"separate the responses.*groupb"):
+        mp.glmer("apart ~ group + (1 | h)", data)
+
+
+@pytest.mark.parametrize("family", ["binomial", "poisson"])
+def test_all_zero_responses(data: pd.DataFrame, family: str) -> None:
+    with pytest.warns(mp.SeparationWarning, match="every response zero is 0"):
+        mp.glmer("zero ~ x + (1 | g)", data.assign(zero=0.0), family=family)
+
+
+def test_levels_of_like_responses_are_told() -> None:
+    data = pd.DataFrame({"g": np.tile(np.arange(10), 20).astype(str), "y": np.tile(np.repeat([0.0, 1.0], 5), 20)})
+    with pytest.warns(mp.SeparationWarning, match="in 10 of its 10 levels all y are alike"):
+        fit = mp.glmer("y ~ 1 + (1 | g)", data)
+    assert fit.converged
+
+
+def test_groups_of_zeros_alone_are_no_fault(data: pd.DataFrame) -> None:
+    rng = np.random.default_rng(4)
+    data["y"] = np.where(data["g"].isin(["a", "b"]), 0.0, rng.integers(0, 2, N))
+    fit = mp.glmer("y ~ x + (1 | g)", data)
+    assert fit.converged
+    assert np.isfinite(fit.ranef()["g"]).all(axis=None)
+
+
+def test_infeasible_link_is_an_error_or_a_fit(data: pd.DataFrame) -> None:
+    fit = mp.glmer("count ~ x + (1 | g)", data, family="poisson(identity)", control=mp.Control(singular_tol=1e-12))
+    assert (fit.fitted > 0).all()
