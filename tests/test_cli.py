@@ -103,6 +103,21 @@ def test_only_na_and_empty_fields_are_missing(capsys, table):
     assert "Number of obs: 179, groups:  Subject, 18" in capsys.readouterr().out
 
 
+def test_anova_compares_models(capsys):
+    parallel = "Reaction ~ Days + (1 | Subject)"
+    assert main(["anova", SLEEPSTUDY, SLOPE, parallel, "--ml"]) == 0
+    sleepstudy = mp.datasets.load("sleepstudy")
+    fits = [mp.lmer(formula, sleepstudy, reml=False) for formula in (SLOPE, parallel)]
+    assert capsys.readouterr().out == f"{mp.anova(*fits, names=['MODEL1', 'MODEL2'])}\n"
+    assert main(["anova", SLEEPSTUDY, parallel, "Reaction ~ 1 + (1 | Subject)"]) == 0
+    assert capsys.readouterr().out.startswith("refitting model(s) with ML (instead of REML)\nData: sleepstudy\n")
+
+
+def test_anova_of_one_model_is_refused(capsys):
+    assert main(["anova", SLEEPSTUDY, SLOPE]) == 2
+    assert "give two formulas or more" in capsys.readouterr().err
+
+
 def test_datasets_lists_the_names(capsys):
     assert main(["datasets"]) == 0
     assert capsys.readouterr().out.split() == mp.datasets.names()

@@ -12,6 +12,7 @@ import pandas as pd
 
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.distributions import normal_quantile
+from mixedpy.core.refit.errors import Errors
 from mixedpy.core.refit.refit import Refits
 from mixedpy.inference.intervals import check_level, interval_columns
 from mixedpy.inference.names import Parameter, parameter_table, roots_of
@@ -26,6 +27,7 @@ __all__ = [
     "count_failures",
     "failed_block",
     "intervals",
+    "parameter_errors",
 ]
 
 Kind = Literal["percentile", "basic", "studentized"]
@@ -74,20 +76,42 @@ def batches(nsim: int, size: int, seed: int | np.random.Generator | None) -> lis
 
 
 def block_of_refits(design: Design, parameters: Sequence[Parameter], refits: Refits) -> Block:
-    """Turn refits into parameters, with standard errors of the fixed effects."""
+    """Turn refits into parameters with their standard errors."""
     roots = [sigma_root * refits.sigma for sigma_root in roots_of(design, refits.theta)]
     values = parameter_table(parameters, roots, refits.sigma, refits.beta)
-    errors = np.full_like(values, np.nan)
-    variances = np.einsum("bxx->bx", refits.unscaled_vcov) * refits.sigma[:, None] ** 2
-    for k, one in enumerate(parameters):
-        if one.kind == "fixed":
-            errors[:, k] = np.sqrt(variances[:, one.a])
+    errors = parameter_errors(parameters, refits.unscaled_vcov, refits.sigma, refits.errors)
     impossible = np.isnan(refits.criterion)
     failures: list[str | None] = [None] * refits.count
     for b in np.flatnonzero(~refits.converged):
         failures[b] = "the criterion has no finite value" if impossible[b] else "the fit did not converge"
     values[~refits.converged], errors[~refits.converged] = np.nan, np.nan
     return Block(values, errors, tuple(failures))
+
+
+def parameter_errors(
+    parameters: Sequence[Parameter], unscaled_vcov: Floats, sigma: Floats, found: Errors | None
+) -> Floats:
+    """Standard errors of k parameters in B replicates, (B, k).
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+        Which ones.
+    unscaled_vcov : (B, p, p) array
+        (X'V^-1X)^-1.
+    sigma : (B,) array
+        Residual standard deviations.
+    found : Errors or None
+        Of standard deviations and correlations; None leaves them NaN.
+    """
+    out = np.full((len(sigma), len(parameters)), np.nan)
+    fixed = np.sqrt(np.einsum("bxx->bx", unscaled_vcov)) * sigma[:, None]
+    for k, one in enumerate(parameters):
+        if one.kind == "fixed":
+            out[:, k] = fixed[:, one.a]
+        elif found is not None:
+            out[:, k] = found.sigma if one.kind == "sigma" else found.terms[one.term][:, one.a, one.b]
+    return out
 
 
 def failed_block(width: int, reason: str) -> Block:
@@ -146,7 +170,7 @@ def intervals(
                 t = (values - at) / errors[name].to_numpy(float)
             if not np.isfinite(error) or not np.isfinite(t).any():
                 rows.append((np.nan, np.nan))
-                reasons[name] = "no standard error is known; use kind='percentile' or 'basic'"
+                reasons[name] = "it has no standard error; use kind='percentile' or 'basic'"
                 continue
             low, high = _quantiles(t[np.isfinite(t)], tails[::-1])
             rows.append((at - low * error, at - high * error))

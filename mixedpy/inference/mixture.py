@@ -71,10 +71,15 @@ def mixture(embedding: Embedding, larger: Design, control: Control, *, extra: in
         return None
     if cones == (1,):
         found = chi_bar_square(np.ones((1, 1)), cones, free)
-        return Mixture(found, f"0.5 chi2({free}) + 0.5 chi2({free + 1}), Stram & Lee")
+        return Mixture(found, f"0.5 chi2({free}) + 0.5 chi2({free + 1}), Stram & Lee{_caution(embedding)}")
     information = _effective(embedding, larger, control, reml=reml)
     found = chi_bar_square(information, cones, free)
-    return Mixture(found, _name(found))
+    return Mixture(found, _name(found) + _caution(embedding))
+
+
+def _caution(embedding: Embedding) -> str:
+    """Variances of the smaller model count as positive; where its fit has one at zero that is an approximation."""
+    return "; approximate, the smaller fit is singular" if embedding.singular else ""
 
 
 def _cones(term: TermEmbedding) -> list[int]:

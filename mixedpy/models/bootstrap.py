@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from mixedpy.core.arrays import Design, Floats
-from mixedpy.core.estimate import estimate_prepared, prepare
+from mixedpy.core.estimate import Engine, estimate_prepared, prepare
 from mixedpy.core.rank import independent_columns
 from mixedpy.core.record import FitRecord
+from mixedpy.core.refit.errors import record_errors
 from mixedpy.core.refit.refit import refit_all
 from mixedpy.core.refit.replicate import Replicator, draw_responses, interior
 from mixedpy.core.refit.resample import Resample, draw_groups, draw_reflated, draw_rows, groups_of, reflate
@@ -30,6 +31,7 @@ from mixedpy.inference.bootstrap import (
     count_failures,
     failed_block,
     intervals,
+    parameter_errors,
 )
 from mixedpy.inference.names import Parameter, choose_parameters, parameter_list, parameter_values
 from mixedpy.inference.parallel import check_n_jobs, run_tasks, shares
@@ -100,7 +102,7 @@ class Bootstrap:
             Confidence level.
         kind : {"percentile", "basic", "studentized"}
             Quantiles of the replicates; reflected at the estimate; or of the replicates divided by their own standard
-            errors, which are known for fixed effects and for statistics that come with one.
+            errors, which are known for all parameters and for statistics that come with one.
 
         Returns
         -------
@@ -157,7 +159,7 @@ def bootstrap(
     if statistic is None:
         roots = [fit.record.sigma * L for L in fit.record.Lambda]
         values = parameter_values(parameters, roots, fit.record.sigma, fit.record.beta)
-        errors = _standard_errors(fit.record, parameters)
+        errors = _standard_errors(prepare(fit.design, fit.request.control), fit.record, parameters)
         names = tuple(one.name for one in parameters)
     else:
         names, values, errors = _evaluated(statistic(fit))
@@ -248,7 +250,13 @@ class _Worker:
             Y = draw_responses(design, record.beta, record.Lambda, record.sigma, count, rng)
         if self.job.statistic is None:
             refits = refit_all(
-                self.engine, Y, reml=record.reml, offset=design.offset, start=self.start, control=self.control
+                self.engine,
+                Y,
+                reml=record.reml,
+                offset=design.offset,
+                start=self.start,
+                control=self.control,
+                errors=True,
             )
             return block_of_refits(design, self.job.parameters, refits)
         return _joined([self._fitted(replace(design, y=y), self.job.fit.schema) for y in Y.T])
@@ -266,10 +274,9 @@ class _Worker:
         job = self.job
         if design.y.min() == design.y.max():
             return failed_block(len(job.names), "the response is constant in the sample")
+        engine = prepare(design, self.control)
         try:
-            record = estimate_prepared(
-                prepare(design, self.control), reml=self.record.reml, start=self.start, control=self.control
-            )
+            record = estimate_prepared(engine, reml=self.record.reml, start=self.start, control=self.control)
         except np.linalg.LinAlgError:
             return failed_block(len(job.names), "the criterion has no finite value")
         if not record.convergence.converged:
@@ -277,7 +284,7 @@ class _Worker:
         if job.statistic is None:
             roots = [record.sigma * L for L in record.Lambda]
             values = parameter_values(job.parameters, roots, record.sigma, record.beta)
-            return Block(values[None], _standard_errors(record, job.parameters)[None], (None,))
+            return Block(values[None], _standard_errors(engine, record, job.parameters)[None], (None,))
         fit = replace(
             job.fit, record=record, design=design, schema=schema, request=replace(job.fit.request, refitted=True)
         )
@@ -300,10 +307,12 @@ def _joined(blocks: Sequence[Block]) -> Block:
     )
 
 
-def _standard_errors(record: FitRecord, parameters: Sequence[Parameter]) -> Floats:
-    """Standard errors of fixed effects, NaN for other parameters, (k,)."""
-    every = record.sigma * np.sqrt(np.diag(record.unscaled_vcov))
-    return np.array([every[one.a] if one.kind == "fixed" else np.nan for one in parameters])
+def _standard_errors(engine: Engine, record: FitRecord, parameters: Sequence[Parameter]) -> Floats:
+    """Standard errors of the parameters, (k,)."""
+    found = None
+    if any(one.kind != "fixed" for one in parameters):
+        found = record_errors(engine, record)
+    return parameter_errors(parameters, record.unscaled_vcov[None], np.array([record.sigma]), found)[0]
 
 
 def _evaluated(value: Any) -> tuple[tuple[str, ...], Floats, Floats]:

@@ -13,10 +13,11 @@ from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.control import Control, Factorization
 from mixedpy.core.covariance import Diagonal, Unstructured
 from mixedpy.core.crossproducts import cross_products
-from mixedpy.core.estimate import Engine, estimate, prepare
+from mixedpy.core.estimate import Engine, estimate, estimate_prepared, prepare
 from mixedpy.core.parameters import Parameters
 from mixedpy.core.refit.algebra import multiply, positive_inverse, root
 from mixedpy.core.refit.entries import Entries
+from mixedpy.core.refit.errors import record_errors
 from mixedpy.core.refit.nested import Nested
 from mixedpy.core.refit.oneway import OneWay, classes_of
 from mixedpy.core.refit.refit import refit_all
@@ -258,6 +259,38 @@ def test_a_response_without_likelihood_is_reported(name: str) -> None:
     assert np.isnan(found.theta[2]).all()
     assert np.isnan(found.beta[2]).all()
     assert np.isfinite(found.criterion[[0, 1, 3]]).all()
+
+
+@given(designs(max_terms=1), st.booleans(), st.integers(0, 2**32 - 1))
+def test_standard_errors_in_lockstep_are_those_of_single_fits(design: Design, reml: bool, seed: int) -> None:
+    """Both from the exact Hessian."""
+    engine = prepare(design)
+    Y = _some_responses(design, seed, count=2)
+    found = refit_all(engine, Y, reml=reml, offset=design.offset, errors=True)
+    assert found.errors is not None
+    for b in range(2):
+        one = prepare(replace(design, y=Y[:, b]))
+        record = estimate_prepared(one, reml=reml)
+        interior = all(float(np.abs(np.diag(L)).min()) > 0.05 for L in record.Lambda)
+        if not (found.converged[b] and record.convergence.converged and interior):
+            continue
+        if abs(record.criterion - found.criterion[b]) > 1e-6:  # another optimum
+            continue
+        wanted = record_errors(one, record)
+        for mine, theirs in zip(found.errors.terms, wanted.terms, strict=True):
+            good = np.isfinite(mine[b]) & np.isfinite(theirs[0])
+            np.testing.assert_allclose(mine[b][good], theirs[0][good], rtol=5e-2)
+        if np.isfinite(wanted.sigma[0]):
+            assert found.errors.sigma[b] == pytest.approx(wanted.sigma[0], rel=5e-2)
+
+
+def test_the_standard_error_of_sigma_in_a_balanced_layout() -> None:
+    """sigma^2 is a multiple of chi-square with n - J = 24 degrees of freedom: sigma / sqrt(2 df) to first order."""
+    one = case("dyestuff_reml")
+    design = build(one.formula, one.frame()).design
+    record = estimate(design, reml=True)
+    found = record_errors(prepare(design), record)
+    assert found.sigma[0] == pytest.approx(record.sigma / np.sqrt(2.0 * 24.0), rel=1e-4)
 
 
 def test_the_limit_on_steps_is_kept() -> None:

@@ -140,17 +140,33 @@ def test_intervals_by_hand() -> None:
     np.testing.assert_allclose(found.confint().loc["Days"], [low, high])
     np.testing.assert_allclose(found.confint(kind="basic").loc["Days"], [2 * estimate - high, 2 * estimate - low])
     t = np.sort(((found.replicates - found.estimate) / found.replicate_se)["Days"].to_numpy())
-    with pytest.warns(mp.IntervalWarning, match=r"\.sig01: no standard error is known"):
-        studentized = found.confint(kind="studentized")
+    studentized = found.confint(kind="studentized")
     se = fit.se["Days"]
     np.testing.assert_allclose(studentized.loc["Days"], [estimate - t[974] * se, estimate - t[24] * se])
-    assert studentized.loc[".sigma"].isna().all()
+    assert np.isfinite(studentized).all().all()
     assert list(found.confint(0.9).columns) == ["5 %", "95 %"]
     for bad in (0.0, 1.0):
         with pytest.raises(ValueError, match="between 0 and 1"):
             found.confint(bad)
     with pytest.raises(ValueError, match="kind='bca'"):
         found.confint(kind="bca")  # type: ignore[arg-type]
+
+
+def test_standard_errors_of_standard_deviations_and_correlations() -> None:
+    """The delta method agrees with the spread of the replicates, whichever way the model is refitted."""
+    for name in ("sleepstudy_slope_reml", "penicillin_ml", "pastes_nested"):
+        found = _fit(name).bootstrap(300, seed=9)
+        ratio = found.replicate_se.median() / found.replicates.std()
+        assert ratio.between(0.8, 1.25).all(), (name, ratio)
+        np.testing.assert_allclose(found.estimate_se, found.replicate_se.median(), rtol=0.15)
+
+
+def test_an_estimate_on_the_boundary_has_no_standard_error() -> None:
+    found = _fit("cake_slope").bootstrap(50, seed=1)
+    with pytest.warns(mp.IntervalWarning, match=r"\.sig02: it has no standard error"):
+        limits = found.confint(kind="studentized")
+    assert limits.loc[".sig02"].isna().all()
+    assert np.isfinite(limits.loc["temp"]).all()
 
 
 def test_quantiles_between_order_statistics() -> None:

@@ -149,6 +149,19 @@ def test_which_mixture(small: str, large: str, name: str | None) -> None:
         assert name in found["m1"]
 
 
+def test_a_singular_smaller_fit_is_said_to_be_one() -> None:
+    rng = np.random.default_rng(1)
+    table = _simulated(3).assign(y=lambda t: t["x"] + 0.5 * rng.normal(size=15)[t["h"].str[1:].astype(int)])
+    noise = rng.normal(size=400)
+    noise -= table.assign(e=noise).groupby("g")["e"].transform("mean")
+    table = table.assign(y=table["y"] + noise)
+    table["y"] -= table.groupby("g")["y"].transform("mean")
+    m0 = mp.lmer("y ~ x + (1 | g)", table)
+    m1 = mp.lmer("y ~ x + (1 | g) + (1 | h)", table)
+    assert m0.singular
+    assert mp.anova(m0, m1).attrs["mixtures"]["m1"].endswith("; approximate, the smaller fit is singular")
+
+
 def test_fixed_effects_add_degrees_of_freedom() -> None:
     table = _simulated(3)
     m0 = mp.lmer("y ~ 1 + (1 | g)", table, reml=False)

@@ -17,6 +17,7 @@ from mixedpy.core.arrays import Floats
 from mixedpy.core.crossproducts import CrossProducts
 from mixedpy.core.refit.algebra import multiply, positive_inverse, root, transpose
 from mixedpy.core.refit.entries import Entries
+from mixedpy.core.refit.errors import joint_covariance
 from mixedpy.core.refit.responses import Responses
 
 __all__ = ["Nested", "NestedState"]
@@ -171,6 +172,17 @@ class Nested:
 
     def derivatives(self, state: NestedState) -> tuple[Floats, Floats]:
         """Gradients (k, B) and average information (k, k, B), with the curvature of Sigma, in theta."""
+        gradient, hessian, _ = self._derivatives(state)
+        return gradient, hessian
+
+    def covariance(self, state: NestedState) -> Floats:
+        """Covariance of (theta, sigma), (k + 1, k + 1, B), from the average information."""
+        _, hessian, score = self._derivatives(state)
+        sigma = np.sqrt(state.sigma2)
+        return joint_covariance(hessian, -score / (2.0 * self.nu * sigma), sigma, self.nu)
+
+    def _derivatives(self, state: NestedState) -> tuple[Floats, Floats, Floats]:
+        """Gradient, average information, and e'(dSigma_k) e, which is minus the derivative of y'Py, (k, B)."""
         B = len(state.value)
         c = np.concatenate([-state.beta, np.ones((1, B))])
         scores = self._scores(state, c)
@@ -199,7 +211,7 @@ class Nested:
             gradient[share] = np.einsum("tacb,acb->tb", dSigma, D)
             same = columns[:, None] == columns
             hessian[share, share] += 2.0 * same[:, :, None] * D[rows[:, None], rows]
-        return gradient, hessian
+        return gradient, hessian, own * state.sigma2
 
     def _scores(self, state: NestedState, c: Floats) -> list[Floats]:
         """e = Z'Py of every term, (m, J, B), from the outermost inwards."""

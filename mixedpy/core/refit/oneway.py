@@ -23,6 +23,7 @@ from mixedpy.core.arrays import Floats
 from mixedpy.core.crossproducts import CrossProducts
 from mixedpy.core.refit.algebra import multiply, positive_inverse, root, transpose
 from mixedpy.core.refit.entries import Entries, lower_pairs
+from mixedpy.core.refit.errors import joint_covariance
 from mixedpy.core.refit.responses import Responses
 
 __all__ = ["OneWay", "OneWayState", "classes_of"]
@@ -182,6 +183,17 @@ class OneWay:
 
     def derivatives(self, state: OneWayState) -> tuple[Floats, Floats]:
         """Gradients (k, B) and Hessians (k, k, B) in theta."""
+        gradient, hessian, _ = self._derivatives(state)
+        return gradient, hessian
+
+    def covariance(self, state: OneWayState) -> Floats:
+        """Covariance of (theta, sigma), (k + 1, k + 1, B), from the Hessian."""
+        _, hessian, score = self._derivatives(state)
+        sigma = np.sqrt(state.sigma2)
+        return joint_covariance(hessian, -score / (2.0 * self.nu * sigma), sigma, self.nu)
+
+    def _derivatives(self, state: OneWayState) -> tuple[Floats, Floats, Floats]:
+        """Gradient, Hessian, and f'(dSigma_k) f, which is minus the derivative of y'Py, (k, B)."""
         m, p = self.m, self.p
         A, counts = self.classes.A, self.classes.counts
         shape = (m, m, len(counts), -1)
@@ -214,7 +226,7 @@ class OneWay:
         N: Floats,
         score: Floats,
         Xe: Floats,
-    ) -> tuple[Floats, Floats]:
+    ) -> tuple[Floats, Floats, Floats]:
         """Collect the derivatives in tau and turn them into those in theta."""
         m, p, B = self.m, self.p, state.value.shape[0]
         rows, columns = lower_pairs(m)
@@ -240,7 +252,7 @@ class OneWay:
         hessian = np.einsum("rkb,rlb->klb", J, np.einsum("rsb,slb->rlb", H, J))
         same = at[1][:, None] == at[1]
         hessian += 2.0 * same[:, :, None] * dSigma[at[0][:, None], at[0]]
-        return gradient, hessian
+        return gradient, hessian, np.einsum("rkb,rb->kb", J, own)
 
     def _trace_products(self, K: Floats, G: Floats) -> Floats:
         """tr(E_r K E_s G) summed over the classes, (g, g, B)."""

@@ -15,6 +15,7 @@ from mixedpy.core.estimate import Engine, estimate_prepared
 from mixedpy.core.factor.chain import Chain
 from mixedpy.core.moments import moment_starts
 from mixedpy.core.refit.entries import Entries, entries_are_parameters
+from mixedpy.core.refit.errors import Errors, record_errors, sd_cor_errors
 from mixedpy.core.refit.nested import Nested
 from mixedpy.core.refit.oneway import OneWay, classes_of
 from mixedpy.core.refit.respond import respond
@@ -55,6 +56,8 @@ class Refits:
         Steps tried.
     lockstep : bool
         Whether the responses advanced together.
+    errors : Errors or None
+        Standard errors of standard deviations and correlations, where they were asked for.
     """
 
     theta: Floats
@@ -65,6 +68,7 @@ class Refits:
     converged: NDArray[np.bool_]
     iterations: NDArray[np.intp]
     lockstep: bool
+    errors: Errors | None = None
 
     @property
     def count(self) -> int:
@@ -80,6 +84,7 @@ def refit_all(
     offset: Floats | None = None,
     start: Floats | None = None,
     control: Control | None = None,
+    errors: bool = False,
 ) -> Refits:
     """Refit a prepared model to every column of Y.
 
@@ -97,6 +102,8 @@ def refit_all(
         Starting theta of all, in the user's parameters; by default from the moments of each response.
     control : Control, optional
         Settings.
+    errors : bool
+        Whether to compute standard errors of standard deviations and correlations.
 
     Returns
     -------
@@ -106,8 +113,8 @@ def refit_all(
     control = control or Control()
     responses = reduce_responses(engine.conditioned, engine.cross_products, Y, offset)
     if in_lockstep(engine):
-        return _lockstep(engine, responses, reml=reml, start=start, control=control)
-    return _one_by_one(engine, responses, Y, offset, reml=reml, start=start, control=control)
+        return _lockstep(engine, responses, reml=reml, start=start, control=control, errors=errors)
+    return _one_by_one(engine, responses, Y, offset, reml=reml, start=start, control=control, errors=errors)
 
 
 def refit_reduced(
@@ -117,12 +124,13 @@ def refit_reduced(
     reml: bool,
     start: Floats | None = None,
     control: Control | None = None,
+    errors: bool = False,
 ) -> Refits:
     """Refit a prepared model to responses of which only the sufficient statistics are known; see ``refit_all``."""
     control = control or Control()
     if in_lockstep(engine):
-        return _lockstep(engine, responses, reml=reml, start=start, control=control)
-    return _one_by_one(engine, responses, None, None, reml=reml, start=start, control=control)
+        return _lockstep(engine, responses, reml=reml, start=start, control=control, errors=errors)
+    return _one_by_one(engine, responses, None, None, reml=reml, start=start, control=control, errors=errors)
 
 
 def in_lockstep(engine: Engine) -> bool:
@@ -139,6 +147,7 @@ def _one_by_one(
     reml: bool,
     start: Floats | None,
     control: Control,
+    errors: bool,
 ) -> Refits:
     cp = engine.cross_products
     k, B = engine.parameters.size, responses.count
@@ -146,20 +155,29 @@ def _one_by_one(
     sigma, criterion = np.full(B, np.nan), np.full(B, np.nan)
     converged, iterations = np.zeros(B, bool), np.zeros(B, np.intp)
     y = engine.conditioned.design.y
+    found: list[Errors] = []
+    nothing = Errors(tuple(np.full((1, t.m, t.m), np.nan) for t in engine.conditioned.design.terms), np.full(1, np.nan))
     for b in range(B):
         if Y is not None:
             y = Y[:, b] - responses.shift[b] - (0.0 if offset is None else offset)
+        one = respond(engine, responses, b, y)
         try:
-            record = estimate_prepared(respond(engine, responses, b, y), reml=reml, start=start, control=control)
+            record = estimate_prepared(one, reml=reml, start=start, control=control)
         except np.linalg.LinAlgError:
+            found.append(nothing)
             continue
+        if errors:
+            found.append(record_errors(one, record))
         theta[b], beta[b], sigma[b], criterion[b] = record.theta, record.beta, record.sigma, record.criterion
         unscaled[b], converged[b] = record.unscaled_vcov, record.convergence.converged
         iterations[b] = record.convergence.iterations
-    return Refits(theta, beta, sigma, criterion, unscaled, converged, iterations, lockstep=False)
+    joined = Errors.joined(found) if errors and found else None
+    return Refits(theta, beta, sigma, criterion, unscaled, converged, iterations, lockstep=False, errors=joined)
 
 
-def _lockstep(engine: Engine, responses: Responses, *, reml: bool, start: Floats | None, control: Control) -> Refits:
+def _lockstep(
+    engine: Engine, responses: Responses, *, reml: bool, start: Floats | None, control: Control, errors: bool
+) -> Refits:
     cp = engine.cross_products
     classes = classes_of(cp.own[0]) if cp.k == 1 else None
     levels = cp.J[0] if classes is None else int(classes.max()) + 1
@@ -168,7 +186,7 @@ def _lockstep(engine: Engine, responses: Responses, *, reml: bool, start: Floats
     parts = []
     for first in range(0, max(responses.count, 1), size):
         batch = responses.take(slice(first, first + size))
-        parts.append(_batch(engine, batch, classes, reml=reml, start=start, control=control))
+        parts.append(_batch(engine, batch, classes, reml=reml, start=start, control=control, errors=errors))
     return parts[0] if len(parts) == 1 else _joined(parts)
 
 
@@ -185,6 +203,7 @@ def _joined(parts: list[Refits]) -> Refits:
         converged=join("converged").astype(bool),
         iterations=join("iterations").astype(np.intp),
         lockstep=True,
+        errors=Errors.joined([part.errors for part in parts if part.errors is not None]) if parts[0].errors else None,
     )
 
 
@@ -196,6 +215,7 @@ def _batch(
     reml: bool,
     start: Floats | None,
     control: Control,
+    errors: bool,
 ) -> Refits:
     """Refit one batch; arithmetic on responses that have no finite criterion is silent, the record shows them."""
     cp = engine.cross_products
@@ -212,6 +232,7 @@ def _batch(
             objective = OneWay(cp, responses, entries, classes, reml=reml)
         found = _minimize(objective, first, control)
         state = objective.values(_on_the_boundary(objective, found, control.tol))
+        covariance = objective.covariance(state) if errors else None  # type: ignore[arg-type]
     return outward(
         engine,
         state.Lambdas,
@@ -223,6 +244,7 @@ def _batch(
         converged=found.converged,
         iterations=found.iterations,
         reml=reml,
+        covariance=covariance,
     )
 
 
@@ -238,6 +260,7 @@ def outward(
     converged: NDArray[np.bool_],
     iterations: NDArray[np.intp],
     reml: bool,
+    covariance: Floats | None = None,
 ) -> Refits:
     """Turn estimates in conditioned columns, replicates last, into those in the user's columns.
 
@@ -257,6 +280,8 @@ def outward(
         As in ``Refits``.
     reml : bool
         Whether the criterion is that of REML.
+    covariance : (k + 1, k + 1, B) array, optional
+        Of (theta, sigma), for standard errors of standard deviations and correlations.
     """
     conditioned = engine.conditioned
     beta = conditioned.T @ beta
@@ -271,6 +296,14 @@ def outward(
         found[i] = good if T is None else _rounded(np.einsum("ab,bcr->acr", T, good))
     theirs[:, finite] = layout.join(found)
     vcov = np.einsum("xy,yzb,wz->bxw", conditioned.T, S_inverse, conditioned.T)
+    errors = None
+    if covariance is not None:
+        jacobians = [
+            template.jacobian(template.from_variances(np.ones(template.m)))[..., None]  # linear: the same everywhere
+            for template in engine.parameters.templates
+        ]
+        order = engine.cross_products.order
+        errors = sd_cor_errors(Lambdas, jacobians, conditioned.terms, order, sigma, covariance)
     return Refits(
         theta=theirs.T,
         beta=np.where(finite, beta, np.nan).T,
@@ -280,6 +313,7 @@ def outward(
         converged=converged & finite,
         iterations=iterations,
         lockstep=True,
+        errors=errors,
     )
 
 

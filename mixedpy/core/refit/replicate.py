@@ -140,11 +140,19 @@ class Replicator:
         if self.sampler is None:
             Y = draw_responses(self.design, self.beta, self.roots, self.sigma, count, rng)
             return refit_all(
-                self.engine, Y, reml=self.reml, offset=self.design.offset, start=self.start, control=self.control
+                self.engine,
+                Y,
+                reml=self.reml,
+                offset=self.design.offset,
+                start=self.start,
+                control=self.control,
+                errors=True,
             )
         responses = self.sampler.draw(count, rng)
         if self.surrogate is None:
-            found = refit_reduced(self.engine, responses, reml=self.reml, start=self.start, control=self.control)
+            found = refit_reduced(
+                self.engine, responses, reml=self.reml, start=self.start, control=self.control, errors=True
+            )
         else:
             found = self._near(self.surrogate.minimize(responses), responses)
         return replace(found, beta=found.beta + self.beta)
@@ -163,13 +171,22 @@ class Replicator:
             converged=minima.trusted,
             iterations=np.full(responses.count, minima.iterations, dtype=np.intp),
             reml=self.reml,
+            covariance=minima.covariance,
         )
         rest = np.flatnonzero(~minima.trusted)
         if not len(rest):
             return found
-        exact = refit_reduced(engine, responses.take(rest), reml=self.reml, start=self.start, control=self.control)
+        exact = refit_reduced(
+            engine, responses.take(rest), reml=self.reml, start=self.start, control=self.control, errors=True
+        )
         for name in ("theta", "beta", "sigma", "criterion", "unscaled_vcov", "converged", "iterations"):
             getattr(found, name)[rest] = getattr(exact, name)
+        assert found.errors is not None
+        assert exact.errors is not None
+        for mine, theirs in zip(
+            (*found.errors.terms, found.errors.sigma), (*exact.errors.terms, exact.errors.sigma), strict=True
+        ):
+            mine[rest] = theirs
         return found
 
 

@@ -23,6 +23,7 @@ from mixedpy.core.arrays import Floats
 from mixedpy.core.estimate import Engine
 from mixedpy.core.levelwise import level_kernel, posterior
 from mixedpy.core.refit.entries import Entries, lower_pairs
+from mixedpy.core.refit.errors import joint_covariance
 from mixedpy.core.refit.responses import Responses
 
 __all__ = ["MOST_PARAMETERS", "REACH", "Minima", "Surrogate"]
@@ -56,6 +57,8 @@ class Minima:
         Residual variance and deviance (REML criterion).
     S_inverse : (p, p, B) array
         (X'V^-1X)^-1.
+    covariance : (k + 1, k + 1, B) array
+        Of (theta, sigma).
     iterations : int
         Newton steps.
     trusted : (B,) bool array
@@ -67,6 +70,7 @@ class Minima:
     sigma2: Floats
     value: Floats
     S_inverse: Floats
+    covariance: Floats
     iterations: int
     trusted: NDArray[np.bool_]
 
@@ -171,7 +175,7 @@ class Surrogate:
         r2 = self.inverse @ (self.at_nodes @ yy - np.einsum("nxb,nxb->nb", node_beta, node_Xy))  # (c, B)
         beta = np.einsum("cn,nxb->xcb", self.inverse, node_beta, optimize=True)
         u, value, steps = self._newton(r2)
-        at, _, _ = self._monomials(u)
+        at, slope, hessian = self._expansion(u, r2)
         sigma2 = np.einsum("bc,cb->b", at, r2) / self.nu
         S = np.einsum("bc,cxy->bxy", at, self.S)
         return Minima(
@@ -179,10 +183,29 @@ class Surrogate:
             beta=np.einsum("bc,xcb->xb", at, beta),
             sigma2=sigma2,
             value=value + self.nu * (1.0 + np.log(2.0 * np.pi / self.nu)) - cp.log_weights,
+            covariance=self._covariance(slope, hessian, np.sqrt(sigma2)),
             S_inverse=np.linalg.inv(S).transpose(1, 2, 0) if p else np.zeros((0, 0, B)),
             iterations=steps,
             trusted=np.isfinite(value) & (np.linalg.norm(u, axis=1) < _INSIDE),
         )
+
+    def _expansion(self, u: Floats, r2: Floats) -> tuple[Floats, Floats, Floats]:
+        """Monomials (B, c) at u, the slope of log r2 (B, k), and the Hessian of the deviance (B, k, k)."""
+        at, first, second = self._monomials(u)
+        r = np.einsum("bc,cb->b", at, r2)
+        slope = np.einsum("bck,cb->bk", first, r2) / r[:, None]
+        curve = np.einsum("bckl,cb->bkl", second, r2) / r[:, None, None]
+        hessian = np.einsum("bckl,c->bkl", second, self.shared) + self.nu * (curve - slope[:, :, None] * slope[:, None])
+        return at, slope, hessian
+
+    def _covariance(self, slope: Floats, hessian: Floats, sigma: Floats) -> Floats:
+        """Covariance of (theta, sigma); theta = center + axes u, dsigma/du = sigma dlog r2 / 2."""
+        V = joint_covariance(hessian.transpose(1, 2, 0), 0.5 * sigma * slope.T, sigma, self.nu)
+        k = len(self.axes)
+        out = V.copy()
+        out[:k, :k] = np.einsum("ij,jlb,kl->ikb", self.axes, V[:k, :k], self.axes)
+        out[:k, k] = out[k, :k] = self.axes @ V[:k, k]
+        return out
 
     @property
     def _constant(self) -> int:

@@ -10,13 +10,13 @@ from scipy.linalg import block_diag
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.control import Control
 from mixedpy.core.covariance import Template
-from mixedpy.core.estimate import prepare
+from mixedpy.core.estimate import Engine, prepare
 from mixedpy.core.record import FitRecord
 from mixedpy.core.second_order.blocks import SecondOrder, second_order
 from mixedpy.core.second_order.directions import Span, span
 from mixedpy.core.second_order.hessian import Expansion, expand, in_parameters
 
-__all__ = ["FitBlocks", "fit_blocks"]
+__all__ = ["FitBlocks", "engine_blocks", "fit_blocks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,11 @@ def fit_blocks(design: Design, record: FitRecord, control: Control | None = None
     control : Control, optional
         Settings of the factorization.
     """
-    engine = prepare(design, control)
+    return engine_blocks(prepare(design, control), record)
+
+
+def engine_blocks(engine: Engine, record: FitRecord) -> FitBlocks:
+    """Compute the second-order blocks of a fit of a prepared model."""
     cp, parameters = engine.cross_products, engine.parameters
     theta = engine.inward(record.theta)
     Lambdas = parameters.Lambdas(theta)
