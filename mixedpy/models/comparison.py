@@ -251,8 +251,9 @@ def compare(
     Returns
     -------
     DataFrame
-        One row per fit, the best first: ``npar``, ``loglik``, ``aic``, ``aicc``, ``bic`` (or ``df``, ``loglik`` given the
-        random effects, and ``caic``), ``delta`` (difference to the best) and ``weight``, exp(-delta / 2) in shares of the sum (Burnham & Anderson 2002, section 2.9).
+        One row per fit, the best first: ``npar``, ``loglik``, ``aic``, ``aicc``, ``bic`` (or ``df``, ``loglik`` given
+        the random effects, and ``caic``), ``delta`` (difference to the best) and ``weight``, exp(-delta / 2) in shares
+        of the sum (Burnham & Anderson 2002, section 2.9).
 
     Raises
     ------
