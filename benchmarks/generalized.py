@@ -113,7 +113,7 @@ def lme4_seconds(p: Problem, data: pd.DataFrame) -> tuple[float, float]:
         table, script = Path(folder, "table.csv"), Path(folder, "fit.R")
         data.to_csv(table, index=False)
         script.write_text(R_SCRIPT)
-        factors = [c for c in data if isinstance(data[c].dtype, pd.CategoricalDtype)]
+        factors = [str(c) for c in data if isinstance(data[c].dtype, pd.CategoricalDtype)]
         arguments = [str(table), p.formula, p.family, p.weights or "", str(p.nagq), ",".join(factors)]
         ran = subprocess.run(["Rscript", str(script), *arguments], capture_output=True, text=True, check=True)
     seconds, loglik = ran.stdout.split()

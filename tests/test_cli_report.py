@@ -58,9 +58,9 @@ def test_formats(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 
 
 def test_anova_compares_formulas(capsys: pytest.CaptureFixture[str]):
-    assert main(["anova", DATA, "Reaction ~ Days + (1 | Subject)", FORMULA]) == 0
-    table = mp.datasets.load("sleepstudy")
-    fits = [mp.lmer(text, table, reml=False) for text in ("Reaction ~ Days + (1 | Subject)", FORMULA)]
+    formulas = ["Reaction ~ Days + (1 | Subject)", FORMULA]
+    assert main(["anova", DATA, *formulas, "--ml"]) == 0
+    fits = [mp.lmer(text, mp.datasets.load("sleepstudy"), reml=False) for text in formulas]
     assert capsys.readouterr().out.rstrip() == str(mp.anova(*fits, names=["MODEL1", "MODEL2"])).rstrip()
 
 

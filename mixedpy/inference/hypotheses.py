@@ -11,7 +11,6 @@ the rows of a term orthogonal to those of the terms that contain it.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,7 +22,7 @@ from mixedpy.core.rank import independent_columns
 from mixedpy.design import Schema, fixed_columns
 from mixedpy.design.cells import cell_encoding, contrast_coded, treatment_encoding
 from mixedpy.design.encode import Encoding
-from mixedpy.errors import DataError, RankDeficiencyWarning
+from mixedpy.errors import DataError, RankDeficiencyWarning, warn
 
 __all__ = ["Hypotheses", "containing", "deletions", "droppable", "marginal", "model_columns", "type1", "type2", "type3"]
 
@@ -192,7 +191,7 @@ def _warn_of_empty_cells(cells: _Matrix) -> None:
     empty = [name for name, size in zip(cells.encoding.names, sizes, strict=True) if size == 0.0]
     if empty:
         message = f"no rows in the cells {', '.join(empty)}: hypotheses of type III depend on which cells are empty"
-        warnings.warn(RankDeficiencyWarning(message), stacklevel=5)
+        warn(RankDeficiencyWarning(message))
 
 
 def _lower_factor(X: Floats) -> Floats:

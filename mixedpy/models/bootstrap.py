@@ -20,7 +20,7 @@ from mixedpy.core.refit.refit import refit_all
 from mixedpy.core.refit.replicate import Replicator, draw_responses, interior
 from mixedpy.core.refit.resample import Resample, draw_groups, draw_reflated, draw_rows, groups_of, reflate
 from mixedpy.design import Schema
-from mixedpy.errors import DataError, IntervalWarning, MixedpyWarning
+from mixedpy.errors import DataError, IntervalWarning, MixedpyWarning, warn
 from mixedpy.inference.bootstrap import (
     Batch,
     Block,
@@ -114,7 +114,7 @@ class Bootstrap:
         table.attrs["reasons"] = reasons
         if reasons:
             what = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-            warnings.warn(IntervalWarning(f"some limits are missing (NaN). {what}"), stacklevel=2)
+            warn(IntervalWarning(f"some limits are missing (NaN). {what}"))
         return table
 
     def __repr__(self) -> str:
@@ -188,7 +188,7 @@ def bootstrap(
     if failures:
         what = "; ".join(f"{count}: {reason}" for reason, count in failures.items())
         message = f"{result.failed} of {nsim} bootstrap replicates failed and are NaN ({what})"
-        warnings.warn(IntervalWarning(message), stacklevel=3)
+        warn(IntervalWarning(message))
     return result
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +13,7 @@ from mixedpy.core.estimate import estimate
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Built, Schema, build
 from mixedpy.errors import ConvergenceWarning, DataError, FormulaError, MixedpyError, SingularFitWarning
+from mixedpy.errors import warn as warn_user
 from mixedpy.models.glmm_request import GlmmRequest
 from mixedpy.models.request import Request
 
@@ -78,17 +78,17 @@ def singular_terms(schema: Schema, record: FitRecord, control: Control) -> list[
     return [term.name for term, Lambda in terms if Lambda.diagonal().min() < control.singular_tol]
 
 
-def warn(schema: Schema, record: FitRecord, control: Control, *, stacklevel: int) -> None:
+def warn(schema: Schema, record: FitRecord, control: Control) -> None:
     """Warn of a fit that did not converge, and of a singular one."""
     if not record.convergence.converged:
         message = f"the fit did not converge: {record.convergence.status.value}"
-        warnings.warn(ConvergenceWarning(message), stacklevel=stacklevel)
+        warn_user(ConvergenceWarning(message))
     if terms := singular_terms(schema, record, control):
         message = (
             f"the fit is singular: among the random effects of {' and '.join(terms)} a variance is zero or a "
             "correlation is plus or minus one. The estimates stand; consider a simpler random part"
         )
-        warnings.warn(SingularFitWarning(message), stacklevel=stacklevel)
+        warn_user(SingularFitWarning(message))
 
 
 def check_offset_is_a_column(request: Request | GlmmRequest) -> None:

@@ -133,7 +133,7 @@ class IntervalMethods:
         if method != "profile":
             raise ValueError(f"method={method!r} is unknown; use 'profile', 'wald' or 'boot'")
         table, reasons = profile_limits(fit, parm, level)
-        warn_of_missing(reasons, stacklevel=3)
+        warn_of_missing(reasons)
         table.attrs["reasons"] = reasons
         return table
 

@@ -397,7 +397,7 @@ class LmmFit(Views, Diagnostics, Testing, IntervalMethods, Explaining):
         design = replace(self.design, y=rows.response(self.schema, y))
         record = fitting.estimate_design(design, self.schema, self.request, None)
         fit = LmmFit(record, design, self.schema, replace(self.request, refitted=True))
-        fitting.warn(fit.schema, record, self.request.control, stacklevel=3)
+        fitting.warn(fit.schema, record, self.request.control)
         return fit
 
     def update(
@@ -470,5 +470,5 @@ def fit_request(request: Request) -> LmmFit:
     built = fitting.build_design(request)
     start = None if request.start is None else names.start_values(built.design, built.schema, request.start)
     record = fitting.estimate_design(built.design, built.schema, request, start)
-    fitting.warn(built.schema, record, request.control, stacklevel=4)
+    fitting.warn(built.schema, record, request.control)
     return LmmFit(record, built.design, built.schema, request)

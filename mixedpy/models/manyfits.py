@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ import pandas as pd
 from mixedpy.core.arrays import Design
 from mixedpy.core.refit.refit import Refits
 from mixedpy.design import Schema
-from mixedpy.errors import ConvergenceWarning
+from mixedpy.errors import ConvergenceWarning, warn
 from mixedpy.inference import names
 from mixedpy.models.request import Request
 
@@ -85,7 +84,7 @@ class ManyFits:
         return pd.Series(self.refits.converged.copy(), self.labels)
 
 
-def warn_of_failures(many: ManyFits, *, stacklevel: int) -> None:
+def warn_of_failures(many: ManyFits) -> None:
     """Warn, with counts, of responses that could not be fitted."""
     refits = many.refits
     impossible = int(np.isnan(refits.criterion).sum())
@@ -99,4 +98,4 @@ def warn_of_failures(many: ManyFits, *, stacklevel: int) -> None:
     if early:
         what.append(f"{early} of {refits.count} fits did not converge; see .converged")
     if what:
-        warnings.warn(ConvergenceWarning("; ".join(what)), stacklevel=stacklevel + 1)
+        warn(ConvergenceWarning("; ".join(what)))

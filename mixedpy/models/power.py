@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,7 +24,7 @@ from mixedpy.core.refit.replicate import draw_responses, interior
 from mixedpy.core.refit.responses import reduce_responses
 from mixedpy.core.second_order.fit import fit_blocks
 from mixedpy.design import Schema, build
-from mixedpy.errors import DataError, IntervalWarning, MixedpyError
+from mixedpy.errors import DataError, IntervalWarning, MixedpyError, warn
 from mixedpy.formula.syntax import Name, walk
 from mixedpy.inference.bootstrap import Batch, batches, check_nsim
 from mixedpy.inference.kenward_roger import KenwardRoger
@@ -195,7 +194,7 @@ def power(
     result = Power(label, alpha, np.concatenate(found))
     if result.failed:
         message = f"{result.failed} of {nsim} simulated data sets could not be fitted; the power leaves them out"
-        warnings.warn(IntervalWarning(message), stacklevel=3)
+        warn(IntervalWarning(message))
     return result
 
 

@@ -103,7 +103,7 @@ class Prepared:
             engine = respond(engine, responses, 0, moved)
         with fitting.explained(design, self.schema):
             record = estimate_prepared(engine, reml=reml, start=first, control=request.control)
-        fitting.warn(self.schema, record, request.control, stacklevel=3)
+        fitting.warn(self.schema, record, request.control)
         return LmmFit(record, design, self.schema, request)
 
     def fit_many(self, Y: npt.ArrayLike, *, reml: bool = True, start: npt.ArrayLike | None = None) -> ManyFits:
@@ -152,7 +152,7 @@ class Prepared:
             self.engine, values, reml=reml, offset=self.design.offset, start=first, control=request.control
         )
         many = ManyFits(found, labels, self.design, self.schema, request)
-        warn_of_failures(many, stacklevel=3)
+        warn_of_failures(many)
         return many
 
     def _request(self, reml: bool, start: npt.ArrayLike | None, *, refitted: bool) -> Request:

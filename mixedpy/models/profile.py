@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from mixedpy.errors import IntervalWarning
+from mixedpy.errors import IntervalWarning, warn
 from mixedpy.inference import profile as inference
 from mixedpy.inference.intervals import normal_cutoff
 from mixedpy.inference.profile import Profiles
@@ -78,7 +77,7 @@ class Profile:
         (Intercept)  1494.78  1560.22
         """
         table, reasons = inference.limits(self.profiles, level)
-        warn_of_missing(reasons, stacklevel=3)
+        warn_of_missing(reasons)
         table.attrs["reasons"] = reasons
         return table
 
@@ -142,8 +141,8 @@ def profile_limits(fit: LmmFit, parm: Parm, level: float) -> tuple[pd.DataFrame,
     return inference.limits(found, level)
 
 
-def warn_of_missing(reasons: dict[str, str], *, stacklevel: int) -> None:
+def warn_of_missing(reasons: dict[str, str]) -> None:
     """Warn of limits that are missing, with the reasons."""
     if reasons:
         what = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-        warnings.warn(IntervalWarning(f"some limits are missing (NaN). {what}"), stacklevel=stacklevel)
+        warn(IntervalWarning(f"some limits are missing (NaN). {what}"))

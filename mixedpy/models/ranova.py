@@ -12,7 +12,7 @@ import numpy as np
 from mixedpy.core.distributions import chi2_sf
 from mixedpy.core.linear import linear_criterion
 from mixedpy.core.record import FitRecord
-from mixedpy.errors import ConvergenceWarning, DataError, MixedpyError, RankDeficiencyWarning
+from mixedpy.errors import ConvergenceWarning, DataError, MixedpyError, RankDeficiencyWarning, warn
 from mixedpy.formula import Bar, Terms, deparse, parse
 from mixedpy.formula.bars import HOMOGENEOUS, expand_bar, split_bars
 from mixedpy.formula.parser import parse_sides
@@ -86,7 +86,7 @@ def _refit(fit: LmmFit, deletion: _Deletion) -> FitRecord:
     record = fitting.estimate_design(built.design, built.schema, request, None)
     if not record.convergence.converged:
         message = f"the fit without {deletion.label} did not converge: {record.convergence.status.value}"
-        warnings.warn(ConvergenceWarning(message), stacklevel=4)
+        warn(ConvergenceWarning(message))
     return record
 
 
