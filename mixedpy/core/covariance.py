@@ -123,6 +123,10 @@ class Unstructured:
         """Number of parameters, m (m + 1) / 2."""
         return self.m * (self.m + 1) // 2
 
+    def turned(self) -> Unstructured:
+        """The same with the effects in the other order."""
+        return Unstructured(self.m, flipped=not self.flipped)
+
     def Lambda(self, theta: Floats) -> Floats:
         """Triangular factor, (m, m)."""
         L = np.zeros((self.m, self.m))

@@ -26,8 +26,8 @@ from mixedpy.core.threads import one_blas_thread
 __all__ = ["Engine", "estimate", "estimate_prepared", "prepare"]
 
 _PATIENCE = 6
-"""Steps after which unstructured terms are turned round: their triangular form has a curved valley where the first
-variance is nearly zero."""
+"""Steps after which unstructured terms are turned round first: their triangular form has a curved valley where the
+first variance is nearly zero."""
 
 _NEAR_ZERO = 1e-3
 """Parameters nearer than this to the boundary, in conditioned columns, are tried at the boundary itself."""
@@ -145,25 +145,26 @@ def _from_moments(engine: Engine) -> Floats:
 def _minimize(engine: Engine, objective: Deviance, start: Floats, control: Control) -> tuple[Minimum, Engine, Deviance]:
     """Minimize; a search that has not ended after some steps goes on in another way.
 
-    Unstructured terms then have their effects in reverse order, and with a correlated template the Hessian comes from
-    differences of gradients.
+    Unstructured terms then have their effects in reverse order, in turns of growing length, and with a correlated
+    template the Hessian comes from differences of gradients.
     """
-    templates = engine.parameters.templates
+    templates, most = engine.parameters.templates, control.max_iterations
     n = engine.cross_products.n
     turnable = any(isinstance(t, Unstructured) and t.m > 1 for t in templates)
     bent = any(isinstance(t, Correlated) and t.m > 1 for t in templates)
-    limit = min(_PATIENCE, control.max_iterations) if turnable or bent else control.max_iterations
+    limit = min(_PATIENCE, most) if turnable or bent else most
     minimum = minimize(objective, start, n=n, tol=control.tol, max_iterations=limit)
-    if minimum.status in (Status.CONVERGED, Status.NOT_FINITE) or limit == control.max_iterations:
-        return minimum, engine, objective
-    turned = Parameters([Unstructured(t.m, flipped=True) if isinstance(t, Unstructured) else t for t in templates])
-    theta = turned.join(engine.parameters.Lambdas(minimum.theta))
-    engine = Engine(engine.conditioned, engine.cross_products, engine.factor, turned)
-    objective = objective.reparametrized(turned)
-    search = Differenced(objective) if bent else objective
-    second = minimize(search, theta, n=n, tol=control.tol, max_iterations=control.max_iterations - limit)
-    total = minimum.iterations + second.iterations
-    return replace(second, iterations=total), engine, objective
+    total, again = minimum.iterations, turnable or bent
+    while again and minimum.status not in (Status.CONVERGED, Status.NOT_FINITE) and total < most:
+        turned = Parameters([t.turned() if isinstance(t, Unstructured) else t for t in engine.parameters.templates])
+        theta = turned.join(engine.parameters.Lambdas(minimum.theta))
+        engine = Engine(engine.conditioned, engine.cross_products, engine.factor, turned)
+        objective = objective.reparametrized(turned)
+        search = Differenced(objective) if bent else objective
+        limit = min(2 * limit, most - total) if turnable else most - total
+        minimum = minimize(search, theta, n=n, tol=control.tol, max_iterations=limit)
+        total, again = total + minimum.iterations, turnable
+    return replace(minimum, iterations=total), engine, objective
 
 
 def _finish(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from html import escape
 from typing import Literal
 
@@ -11,23 +12,29 @@ import pandas as pd
 
 from mixedpy.core.arrays import Floats
 from mixedpy.core.distributions import chi2_sf
-from mixedpy.errors import MixedpyError
+from mixedpy.errors import IntervalWarning, MixedpyError, warn
+from mixedpy.inference.bootstrap import check_nsim
 from mixedpy.inference.criteria import Criteria, criteria
 from mixedpy.inference.mixture import Mixture, mixture
 from mixedpy.inference.nesting import embed
+from mixedpy.inference.parallel import check_n_jobs
 from mixedpy.models.callernames import names_of
 from mixedpy.models.comparable import by_ml, check_fits, check_names, check_same_data, one_fixed_part
 from mixedpy.models.glmm import GlmmFit
 from mixedpy.models.glmm_intervals import compare_fits
 from mixedpy.models.lmm import LmmFit
 from mixedpy.models.printed import AnovaTable
+from mixedpy.models.simulated_null import SimulatedNull, simulate_null
 from mixedpy.report.anova import AnovaRecord, anova_html, anova_text
 from mixedpy.report.coefmat import format_pvalues
 
 __all__ = ["Comparison", "anova", "compare"]
 
+Simulate = Callable[[LmmFit | GlmmFit, LmmFit | GlmmFit], SimulatedNull]
+
 _REFITTED = "refitting model(s) with ML (instead of REML)"
 _BOUNDARY = "Pr(boundary)"
+_SIMULATED = "Pr(simulated)"
 _COLUMNS = ("npar", "AIC", "BIC", "logLik", "deviance", "Chisq", "Df", "Pr(>Chisq)")
 
 _ROUNDING = 1e-6
@@ -40,7 +47,8 @@ class Comparison(AnovaTable):
     It is a DataFrame with lme4's columns and, after them, ``Pr(boundary)``: the p value from the mixture of chi-square
     distributions that holds when the row above puts variances on the boundary, NaN where it does not. The print-out
     has lme4's table as it is and these p values with their mixtures below it. ``attrs["mixtures"]`` has the names of
-    the mixtures by row, ``attrs["note"]`` what was refitted.
+    the mixtures by row, ``attrs["note"]`` what was refitted. With ``nsim`` the column ``Pr(simulated)`` and
+    ``attrs["failed"]``, the number of simulations without a statistic by row, come last.
     """
 
     def _record(self) -> AnovaRecord:
@@ -48,14 +56,21 @@ class Comparison(AnovaTable):
         return AnovaRecord(self.attrs["heading"], _COLUMNS, tuple(map(str, self.index)), values)
 
     def _below(self) -> list[str]:
-        if _BOUNDARY not in self.columns or not self.attrs["mixtures"]:
-            return []
-        mixtures: dict[str, str] = self.attrs["mixtures"]
-        names = list(mixtures)
-        found = format_pvalues([float(self.loc[name, _BOUNDARY]) for name in names], 4)  # type: ignore[arg-type]
-        width = max(map(len, names))
-        lines = [f"{name.ljust(width)}  {p.strip()}  {mixtures[name]}" for name, p in zip(names, found, strict=True)]
-        return ["Corrected for variances on the boundary:", *lines]
+        lines = []
+        if _BOUNDARY in self.columns and self.attrs["mixtures"]:
+            lines += ["Corrected for variances on the boundary:", *self._pvalues(_BOUNDARY, self.attrs["mixtures"])]
+        if _SIMULATED in self.columns:
+            nsim, failed = self.attrs["nsim"], self.attrs["failed"]
+            remarks = {name: f"{count} failed" if count else "" for name, count in failed.items()}
+            lines += [f"By {nsim} data sets simulated from the row above:", *self._pvalues(_SIMULATED, remarks)]
+        return lines
+
+    def _pvalues(self, column: str, remarks: dict[str, str]) -> list[str]:
+        """One line for each row: name, p value, remark."""
+        found = format_pvalues([float(self.loc[name, column]) for name in remarks], 4)  # type: ignore[arg-type]
+        width = max(map(len, remarks), default=0)
+        pairs = zip(remarks.items(), found, strict=True)
+        return [f"{name.ljust(width)}  {p.strip()}  {remark}".rstrip() for (name, remark), p in pairs]
 
     def __str__(self) -> str:
         above = [self.attrs["note"]] if self.attrs["note"] else []
@@ -70,7 +85,14 @@ class Comparison(AnovaTable):
 
 
 def anova(
-    *fits: LmmFit | GlmmFit, refit: bool = True, boundary: bool = True, names: Sequence[str] | None = None
+    *fits: LmmFit | GlmmFit,
+    refit: bool = True,
+    boundary: bool = True,
+    names: Sequence[str] | None = None,
+    nsim: int | None = None,
+    seed: int | np.random.Generator | None = None,
+    progress: bool | None = None,
+    n_jobs: int = 1,
 ) -> Comparison:
     """Compare nested models by likelihood-ratio tests.
 
@@ -86,11 +108,17 @@ def anova(
         Whether to add p values for variances on the boundary.
     names : sequence of str, optional
         Names of the rows; by default the names of the variables in the calling scope, as in R.
+    nsim : int, optional
+        Number of data sets to simulate from each smaller fit; both models are fitted to each. By default none is.
+    seed : int or numpy Generator, optional
+        Source of the random numbers; an int makes the result repeatable, whatever ``n_jobs``.
+    progress, n_jobs
+        A progress bar (by default after two seconds), and the number of workers, as in ``LmmFit.bootstrap``.
 
     Returns
     -------
     Comparison
-        A DataFrame that prints as lme4's table, with boundary-corrected p values below it.
+        A DataFrame that prints as lme4's table, with boundary-corrected and simulated p values below it.
 
     Raises
     ------
@@ -99,12 +127,20 @@ def anova(
     MixedpyError
         If ``refit`` is False and REML criteria are not commensurate.
 
+    Warns
+    -----
+    IntervalWarning
+        If simulated data sets could not be fitted; they are left out and counted.
+
     Notes
     -----
     Under a smaller model that lacks a variance the statistic is not chi-square, since variances cannot be negative. One
     effect more in a term of r effects: 0.5 chi2(r) + 0.5 chi2(r + 1) (Stram & Lee 1994, Biometrics 50, 1171-1177).
     Several at once: a chi-bar-square distribution whose weights come from projections on the cone of covariance
-    matrices in the metric of the expected information (Self & Liang 1987; Shapiro 1988).
+    matrices in the metric of the expected information (Self & Liang 1987; Shapiro 1988). These hold for many levels and
+    are conservative with few; so is chi-square itself for fixed effects, there too liberal. The simulated p value holds
+    in samples of any size, for fixed effects and variances alike: the share of the simulated statistics that are as
+    large, as R's ``pbkrtest::PBmodcomp`` has it (Halekoh & Hojsgaard 2014, J. Stat. Software 59(9)).
 
     Examples
     --------
@@ -124,11 +160,16 @@ def anova(
     Signif. codes:  0 ‘***’ 0.001 ‘**’ 0.01 ‘*’ 0.05 ‘.’ 0.1 ‘ ’ 1
     Corrected for variances on the boundary:
     m1  3.961e-10  0.5 chi2(1) + 0.5 chi2(2), Stram & Lee
+    >>> mp.anova(m0, m1, nsim=999, seed=1)["Pr(simulated)"]
+    m0      NaN
+    m1    0.001
+    Name: Pr(simulated), dtype: float64
     """
+    simulate = _checked(nsim, seed, progress, n_jobs)
     generalized = [fit for fit in fits if isinstance(fit, GlmmFit)]
     if len(generalized) == len(fits) > 1:
         labels = names_of(fits, 2) if names is None else check_names("anova", names, len(fits))
-        return _generalized(generalized, labels, boundary=boundary)
+        return _generalized(generalized, labels, simulate, boundary=boundary)
     check_fits("anova", fits, 2)
     linear = [fit for fit in fits if isinstance(fit, LmmFit)]
     labels = names_of(fits, 2) if names is None else check_names("anova", names, len(fits))
@@ -157,10 +198,38 @@ def anova(
     )
     table.attrs["note"] = note
     table.attrs["mixtures"] = mixtures
+    return table if simulate is None else _simulated(table, found, simulate)
+
+
+def _checked(
+    nsim: int | None, seed: int | np.random.Generator | None, progress: bool | None, n_jobs: int
+) -> Simulate | None:
+    """Bind the options of the simulation; None if none is wanted."""
+    check_n_jobs(n_jobs)
+    if nsim is None:
+        return None
+    return partial(simulate_null, nsim=check_nsim(nsim), seed=seed, progress=progress, n_jobs=n_jobs)
+
+
+def _simulated(table: Comparison, fits: Sequence[LmmFit] | Sequence[GlmmFit], simulate: Simulate) -> Comparison:
+    """Add the simulated p values of rows with more parameters than the row above."""
+    pvalues, failed, nsim = np.full(len(fits), np.nan), {}, 0
+    for k in range(1, len(fits)):
+        if table["Df"].iloc[k] > 0:
+            null = simulate(fits[k - 1], fits[k])
+            pvalues[k], failed[str(table.index[k])] = null.pvalue(float(table["Chisq"].iloc[k])), null.failed
+            nsim = len(null.statistics)
+    table[_SIMULATED] = pvalues
+    table.attrs["nsim"], table.attrs["failed"] = nsim, failed
+    if any(failed.values()):
+        which = ", ".join(f"{count} for {name}" for name, count in failed.items() if count)
+        warn(IntervalWarning(f"of {nsim} simulated data sets some could not be fitted and are left out: {which}"))
     return table
 
 
-def _generalized(fits: Sequence[GlmmFit], labels: Sequence[str], *, boundary: bool) -> Comparison:
+def _generalized(
+    fits: Sequence[GlmmFit], labels: Sequence[str], simulate: Simulate | None, *, boundary: bool
+) -> Comparison:
     """Generalized fits are by maximum likelihood: nothing is refitted."""
     values = compare_fits(fits, labels)
     mixtures: dict[str, str] = {}
@@ -180,7 +249,7 @@ def _generalized(fits: Sequence[GlmmFit], labels: Sequence[str], *, boundary: bo
     )
     table.attrs["note"] = None
     table.attrs["mixtures"] = mixtures
-    return table
+    return table if simulate is None else _simulated(table, [by_label[str(name)] for name in values.index], simulate)
 
 
 def _commensurate(fits: Sequence[LmmFit], labels: Sequence[str], *, refit: bool) -> tuple[list[LmmFit], str | None]:

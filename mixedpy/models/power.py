@@ -18,10 +18,9 @@ from mixedpy.core.covariance import Diagonal
 from mixedpy.core.distributions import beta_quantile, f_sf
 from mixedpy.core.estimate import prepare
 from mixedpy.core.record import FitRecord
-from mixedpy.core.refit.linear import linear_criteria
+from mixedpy.core.refit.ratio import LikelihoodRatio
 from mixedpy.core.refit.refit import Refits, refit_all
 from mixedpy.core.refit.replicate import draw_responses, interior
-from mixedpy.core.refit.responses import reduce_responses
 from mixedpy.core.second_order.fit import fit_blocks
 from mixedpy.design import Schema, build
 from mixedpy.errors import DataError, IntervalWarning, MixedpyError, warn
@@ -207,28 +206,24 @@ class _Worker:
     """Simulates, fits and tests; what it prepares once serves all its batches."""
 
     def __init__(self, job: _Job):
-        self.job = job
-        self.engine = prepare(job.design, job.control)
-        self.start = job.record.theta if interior(job.record.Lambda) else None
-        self.reduced = None
+        self.job, self.start = job, job.record.theta if interior(job.record.Lambda) else None
+        self.ratio: LikelihoodRatio | None = None
         if isinstance(job.test, _RandomTest):
-            self.reduced = prepare(job.test.reduced, job.control) if job.test.reduced.terms else None
+            self.ratio = LikelihoodRatio(
+                job.test.reduced, job.design, reml=True, control=job.control, larger_start=self.start
+            )
+        self.engine = prepare(job.design, job.control) if self.ratio is None else self.ratio.larger
 
     def run(self, batch: Batch) -> Floats:
         """p values of one batch."""
         job, rng = self.job, np.random.default_rng(batch.seed)
-        design, record, control = job.design, job.record, job.control
+        design, record = job.design, job.record
         Y = draw_responses(design, record.beta, record.Lambda, record.sigma, batch.count, rng)
-        refits = refit_all(self.engine, Y, reml=True, offset=design.offset, start=self.start, control=control)
-        if isinstance(job.test, _FixedTest):
-            return job.test.pvalues(refits)
-        if self.reduced is None:
-            responses = reduce_responses(self.engine.conditioned, self.engine.cross_products, Y, design.offset)
-            null = linear_criteria(self.engine, responses, reml=True)
-        else:
-            fits = refit_all(self.reduced, Y, reml=True, offset=design.offset, control=control)
-            null = np.where(fits.converged, fits.criterion, np.nan)
-        return job.test.pvalues(np.where(refits.converged, null - refits.criterion, np.nan))
+        if isinstance(job.test, _RandomTest):
+            assert self.ratio is not None
+            return job.test.pvalues(self.ratio.statistics(Y))
+        refits = refit_all(self.engine, Y, reml=True, offset=design.offset, start=self.start, control=job.control)
+        return job.test.pvalues(refits)
 
 
 def _new_design(fit: LmmFit, newdata: Any) -> tuple[Design, Schema]:

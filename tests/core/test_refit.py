@@ -21,6 +21,7 @@ from mixedpy.core.refit.errors import record_errors
 from mixedpy.core.refit.nested import Nested
 from mixedpy.core.refit.oneway import OneWay, classes_of
 from mixedpy.core.refit.refit import refit_all
+from mixedpy.core.refit.replicate import draw_responses
 from mixedpy.core.refit.respond import respond
 from mixedpy.core.refit.responses import Responses, reduce_responses
 from mixedpy.core.refit.search import minimize_all
@@ -367,3 +368,23 @@ def test_search_leaves_a_saddle() -> None:
     assert found.converged.all()
     np.testing.assert_allclose(np.abs(found.theta), 1.0, atol=1e-4)
     np.testing.assert_allclose(found.value, 0.0, atol=1e-8)
+
+
+@pytest.mark.parametrize("seed", [6, 7])
+def test_slopes_of_no_variance_end_soon(seed: int) -> None:
+    """Where the slope variance vanishes neither order of the effects serves all responses: the search turns back."""
+    null = case("sleepstudy_intercept_ml")
+    full = case("sleepstudy_slope_reml")
+    smaller = build(null.formula, null.frame()).design
+    larger = build(full.formula, full.frame()).design
+    record = estimate(smaller, reml=False)
+    rng = np.random.default_rng(seed)
+    Y = draw_responses(smaller, record.beta, record.Lambda, record.sigma, 1000, rng)
+    found = refit_all(prepare(larger), Y, reml=False)
+    assert found.converged.all()
+    assert found.iterations.max() <= 30
+    for b in np.argsort(found.iterations)[-3:]:
+        single = estimate(replace(larger, y=np.ascontiguousarray(Y[:, b])), reml=False)
+        assert single.convergence.converged
+        assert single.convergence.iterations <= 30
+        assert found.criterion[b] == pytest.approx(single.criterion, abs=1e-7)

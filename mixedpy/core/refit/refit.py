@@ -333,23 +333,26 @@ def _from_moments(engine: Engine, responses: Responses, entries: Entries) -> Flo
 
 
 def _minimize(objective: OneWay | Nested, start: Floats, control: Control) -> Lockstep:
-    """Minimize; replicates that have not ended after some steps go on with the effects in reverse order."""
-    entries = objective.entries
-    limit = min(_PATIENCE, control.max_iterations) if entries.turnable else control.max_iterations
+    """Minimize; replicates that have not ended go on with the effects in reverse order, in turns of growing length."""
+    first, most = objective.entries, control.max_iterations
+    limit = min(_PATIENCE, most) if first.turnable else most
     found = minimize_all(cast(Objective[Any], objective), start, tol=control.tol, max_iterations=limit)
-    rest = np.flatnonzero(~found.converged & np.isfinite(found.value))
-    if limit == control.max_iterations or not len(rest):
-        return found
-    turned = entries.turned()
-    again = minimize_all(
-        cast(Objective[Any], objective.take(rest).reparametrized(turned)),
-        turned.join(entries.Lambdas(found.theta[:, rest])),
-        tol=control.tol,
-        max_iterations=control.max_iterations - limit,
-    )
-    found.theta[:, rest] = entries.join(turned.Lambdas(again.theta))
-    found.value[rest], found.converged[rest] = again.value, again.converged
-    found.iterations[rest] += again.iterations
+    entries, used = first, limit
+    while used < most:
+        rest = np.flatnonzero(~found.converged & np.isfinite(found.value))
+        if not len(rest):
+            break
+        entries, limit = entries.turned(), min(2 * limit, most - used)
+        again = minimize_all(
+            cast(Objective[Any], objective.take(rest).reparametrized(entries)),
+            entries.join(first.Lambdas(found.theta[:, rest])),
+            tol=control.tol,
+            max_iterations=limit,
+        )
+        found.theta[:, rest] = first.join(entries.Lambdas(again.theta))
+        found.value[rest], found.converged[rest] = again.value, again.converged
+        found.iterations[rest] += again.iterations
+        used += limit
     return found
 
 
