@@ -12,7 +12,7 @@ from mixedpy.core.arrays import Floats
 from mixedpy.design import Schema
 from mixedpy.errors import DataError
 
-__all__ = ["frame_on_rows", "on_rows", "response", "responses"]
+__all__ = ["frame_on_rows", "on_rows", "response", "responses", "used"]
 
 
 def on_rows(schema: Schema, values: Floats) -> pd.Series[float]:
@@ -27,6 +27,11 @@ def frame_on_rows(schema: Schema, values: Floats, columns: list[str]) -> pd.Data
     if schema.na_action != "exclude":
         return pd.DataFrame(values, index=schema.index, columns=columns)
     return pd.DataFrame(_padded(schema, values), index=schema.table_index, columns=columns)
+
+
+def used(schema: Schema, values: Floats) -> Floats:
+    """Take the rows of the fit from what :func:`on_rows` or :func:`frame_on_rows` labelled."""
+    return values[schema.rows] if schema.na_action == "exclude" else values
 
 
 def _padded(schema: Schema, values: Floats) -> Floats:

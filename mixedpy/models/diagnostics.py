@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
-from mixedpy.inference import rows, selection
+from mixedpy.inference import rows
 from mixedpy.inference.fitted import Level
 from mixedpy.inference.leverage import Kind, residuals
 from mixedpy.inference.pca import RandomPca, random_pca
 from mixedpy.inference.pooling import pooling
-from mixedpy.inference.predict import predict
-from mixedpy.inference.predictors import of_fit
-from mixedpy.inference.simulate import simulate
-from mixedpy.inference.simulated import SimulatedResiduals, simulated_residuals
 from mixedpy.models.check import Check, check_fit
+from mixedpy.models.checking import Checking
 from mixedpy.models.influence import InfluenceTable, Method, influence_table, leverage_table
 
 if TYPE_CHECKING:
@@ -25,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Diagnostics"]
 
 
-class Diagnostics:
+class Diagnostics(Checking):
     """Residuals, leverage, influence and checks of a linear mixed model."""
 
     __slots__ = ()
@@ -160,43 +156,6 @@ class Diagnostics:
         Days             10.5    2.3      1.8
         """
         return pooling(self.design, self.schema, self.record, group)
-
-    def simulate_residuals(  # type: ignore[misc]
-        self: LmmFit,
-        nsim: int = 250,
-        seed: int | np.random.Generator | None = None,
-        re_form: str | None = "NA",
-    ) -> SimulatedResiduals:
-        """Rank each observation among simulations of it, and test uniformity, dispersion, outliers, trend and spread.
-
-        Parameters
-        ----------
-        nsim : int
-            Number of simulations.
-        seed : int or numpy Generator, optional
-            Source of the random numbers.
-        re_form : str, optional
-            Random effects held at their modes, as for :meth:`simulate`; by default all are drawn anew.
-
-        Returns
-        -------
-        SimulatedResiduals
-            ``.scaled`` on the rows of the table, and ``.tests``.
-
-        Examples
-        --------
-        >>> import mixedpy as mp
-        >>> fit = mp.lmer("Reaction ~ Days + (Days | Subject)", mp.datasets.load("sleepstudy"))
-        >>> bool(fit.simulate_residuals(seed=1).tests["p_value"].between(0, 1).all())
-        True
-        """
-        rng = np.random.default_rng(seed)
-        given = selection.select(self.schema, re_form)
-        parts = of_fit(self.design, self.schema, self.record)
-        drawn = simulate(parts, self.schema, self.record, given, nsim=nsim, seed=rng)
-        predicted = predict(parts, self.schema, self.record, given, True)
-        scaled, tests = simulated_residuals(self.design.y, drawn, predicted, rng)
-        return SimulatedResiduals(rows.on_rows(self.schema, scaled), tests, nsim)
 
     def check(self: LmmFit) -> Check:  # type: ignore[misc]
         """Look for what commonly goes wrong, and say it in words with advice.

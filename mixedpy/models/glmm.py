@@ -25,13 +25,13 @@ from mixedpy.inference.glmm.population import population_mean
 from mixedpy.inference.glmm.residuals import GlmmKind, glmm_residuals
 from mixedpy.inference.glmm.response import auxiliary_predictors, new_auxiliary_predictors, of_rows
 from mixedpy.inference.glmm.simulate import simulate_glmm
-from mixedpy.inference.glmm.simulated import SimulatedResiduals, scaled_residuals
 from mixedpy.inference.glmm.variance import Overdispersion, glmm_icc, overdispersion, r_squared
 from mixedpy.inference.glmm.wald import wald_anova
 from mixedpy.inference.predict import predict
 from mixedpy.inference.predictors import of_fit, of_table
 from mixedpy.inference.ranef import coef, ranef_tables
 from mixedpy.models import glmm_fitting as fitting
+from mixedpy.models.checking import Checking
 from mixedpy.models.fitting import check_offset_is_a_column
 from mixedpy.models.glmm_intervals import Method, bootstrap_fit, compare_fits, intervals, profile_fit
 from mixedpy.models.glmm_request import GlmmRequest, Weights
@@ -47,7 +47,7 @@ __all__ = ["GlmmFit", "fit_glmm_request"]
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class GlmmFit:
+class GlmmFit(Checking):
     """A generalized linear mixed model fitted by :func:`mixedpy.glmer`; nothing that is called on it changes it.
 
     Attributes
@@ -340,46 +340,27 @@ class GlmmFit:
         return simulate_glmm(parts, self.schema, self.record, xi, given, nsim=nsim, seed=seed), parts.index
 
     def residuals(
-        self, kind: GlmmKind = "deviance", level: Level = "conditional", seed: int | None = None
+        self, kind: GlmmKind = "response", level: Level = "conditional", seed: int | None = None
     ) -> pd.Series[float]:
         """Return residuals on the rows of the table.
 
         Parameters
         ----------
         kind : {"response", "pearson", "deviance", "scaled", "quantile"}
-            Observed less fitted; over the square root of the variance function; signed roots of the unit deviances
-            (lme4's default); Pearson residuals over sigma; randomized quantile residuals.
+            Observed less fitted; over the square root of the variance function; signed roots of the unit deviances (the
+            default of R's ``residuals``); Pearson residuals over sigma; or the probability of a smaller response,
+            uniform on (0, 1) where the model holds.
         level : {"conditional", "marginal"}
             Whether the fitted values include the random effects.
         seed : int, optional
-            Source of the random numbers of quantile residuals of a discrete response.
+            Source of the random numbers that spread quantile residuals of a discrete response over its steps.
+
+        Raises
+        ------
+        MixedpyError
+            For deviance residuals of a family without a saturated model.
         """
         return rows.on_rows(self.schema, glmm_residuals(self.design, self.record, kind, level, seed))
-
-    def simulated_residuals(
-        self, nsim: int = 250, seed: int | None = None, re_form: str | None = "NA"
-    ) -> SimulatedResiduals:
-        """Place every response among responses simulated from the fit, as R's DHARMa.
-
-        Parameters
-        ----------
-        nsim : int
-            Number of simulations.
-        seed : int, optional
-            Source of the random numbers.
-        re_form : str, optional
-            Random effects held at their conditional modes; by default all are drawn anew.
-
-        Returns
-        -------
-        SimulatedResiduals
-            Scaled residuals; ``.table()`` tests uniformity, dispersion, zero-inflation and outliers.
-        """
-        rng = np.random.default_rng(seed)
-        simulated = self._draw(nsim, rng, None, re_form)[0]
-        y = self.design.y
-        residuals = rows.on_rows(self.schema, scaled_residuals(y, simulated, rng))
-        return SimulatedResiduals(residuals, y, simulated.mean(axis=1), simulated)
 
     def overdispersion(self) -> Overdispersion:
         """Compare the sum of squared Pearson residuals with its degrees of freedom.

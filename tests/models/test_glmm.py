@@ -157,7 +157,7 @@ def test_residuals(fit: mp.GlmmFit) -> None:
     mu, y, m = fit.fitted, fit.design.y, fit.design.weights
     np.testing.assert_allclose(fit.residuals("response"), y - mu)
     np.testing.assert_allclose(fit.residuals("pearson"), (y - mu) * np.sqrt(m / (mu * (1 - mu))))
-    np.testing.assert_allclose(fit.residuals(), fit.residuals("deviance"))
+    np.testing.assert_allclose(fit.residuals(), fit.residuals("response"))
     assert (np.sign(fit.residuals("deviance")) == np.sign(y - mu)).all()
     pd.testing.assert_series_equal(fit.residuals("quantile", seed=1), fit.residuals("quantile", seed=1))
     with pytest.raises(ValueError, match="unknown"):

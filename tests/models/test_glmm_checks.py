@@ -10,6 +10,7 @@ import pytest
 from scipy import integrate, special, stats
 
 import mixedpy as mp
+from mixedpy.inference.simulated import simulated_residuals
 from tests.glmm_cases import REFERENCE
 
 CHECKS = json.loads((REFERENCE / "glmm_checks_reference.json").read_text())["cases"]
@@ -102,30 +103,59 @@ def test_residuals_of_a_true_model_are_uniform_and_normal(response: str, family:
     offset = " + offset(log(exposure))" if family == "poisson" else ""
     formula = f"{response} ~ x + z + (x | g) + (1 | h){offset}"
     fit = mp.glmer(formula, data, family="poisson" if family == "zip" else family, ziformula=ziformula)
-    checks = fit.simulated_residuals(nsim=200, seed=3).table()
-    assert (checks["p value"] > 0.005).all()
-    z = fit.residuals("quantile", seed=4)
-    assert abs(z.mean()) < 0.15
-    assert 0.8 < z.std() < 1.2
+    simulated = fit.simulate_residuals(nsim=200, seed=3)
+    assert (simulated.tests["p_value"] > 0.005).all()
+    assert ("zeros" in simulated.tests.index) == (family != "beta")
+    assert stats.kstest(simulated.scaled, "uniform").pvalue > 0.005
+    u = fit.residuals("quantile", seed=4)
+    assert abs(u.mean() - 0.5) < 0.05
+    assert 0.25 < u.std() < 0.33
 
 
 def test_residuals_tell_a_false_model() -> None:
     data = frame("simulated")
     fit = mp.glmer("inflated ~ x + z + (1 | g)", data, family="poisson")
-    checks = fit.simulated_residuals(nsim=200, seed=3).table()
-    assert checks.loc["zero_inflation", "p value"] < 0.01
-    assert checks.loc["zero_inflation", "statistic"] > 1.3
-    assert checks.loc["uniformity", "p value"] < 0.01
-    conditional = fit.simulated_residuals(nsim=200, seed=3, re_form=None).table()
+    tests = fit.simulate_residuals(nsim=200, seed=3).tests
+    assert tests.loc["zeros", "p_value"] < 0.02
+    assert tests.loc["zeros", "statistic"] > 1.3 * tests.loc["zeros", "expected"]
+    assert tests.loc["uniformity", "p_value"] < 0.05  # the rows of a level hang together, which the test allows for
+    conditional = fit.simulate_residuals(nsim=400, seed=3, re_form=None).tests
     assert conditional.loc["dispersion", "statistic"] > 1.3
-    assert conditional.loc["dispersion", "p value"] < 0.01
+    assert (conditional.loc[["dispersion", "uniformity"], "p_value"] < 0.01).all()
 
 
 def test_simulated_residuals_are_repeatable() -> None:
     fit = mp.glmer("binary ~ x + (1 | g)", frame("simulated"))
-    one, two = (fit.simulated_residuals(nsim=50, seed=9) for _ in range(2))
-    pd.testing.assert_series_equal(one.residuals, two.residuals)
-    assert ((one.residuals >= 0) & (one.residuals <= 1)).all()
+    one, two = (fit.simulate_residuals(nsim=50, seed=9) for _ in range(2))
+    pd.testing.assert_series_equal(one.scaled, two.scaled)
+    pd.testing.assert_frame_equal(one.tests, two.tests)
+    assert ((one.scaled >= 0) & (one.scaled <= 1)).all()
+
+
+def test_simulated_residuals_of_equal_values_are_spread_over_their_share() -> None:
+    y, simulations = np.array([1.0, 1.0, 3.0]), np.array([[0.0, 1, 1, 2], [1, 1, 1, 1], [0, 1, 2, 2]])
+    below, equal = np.array([1.0, 0, 4]), np.array([3.0, 5, 1])
+    drawn = [simulated_residuals(y, simulations, y, np.random.default_rng(k), discrete=True)[0] for k in range(2000)]
+    assert ((drawn >= below / 5) & (drawn <= (below + equal) / 5)).all()
+    np.testing.assert_allclose(np.mean(drawn, axis=0), (below + equal / 2) / 5, atol=0.02)
+
+
+@pytest.mark.parametrize("family", ["beta", "beta_binomial", "nbinom1", "zero_inflated_poisson", "hurdle_nbinom2"])
+def test_residuals_are_responses_less_means_by_default(family: str) -> None:
+    response = {"beta": "share", "beta_binomial": "binary"}.get(family, "inflated")
+    data = frame("simulated")
+    fit = mp.glmer(f"{response} ~ x + (1 | g)", data, family=family)
+    np.testing.assert_allclose(fit.residuals(), fit.design.y - fit.fitted)
+    with pytest.raises(mp.MixedpyError, match="no saturated model"):
+        fit.residuals("deviance")
+
+
+def test_quantile_residuals_have_the_scale_of_linear_fits() -> None:
+    """A gaussian generalized fit has those of the linear one."""
+    data = mp.datasets.load("sleepstudy")
+    linear = mp.lmer("Reaction ~ Days + (1 | Subject)", data, reml=False)
+    general = mp.glmer("Reaction ~ Days + (1 | Subject)", data, family="gaussian")
+    np.testing.assert_allclose(general.residuals("quantile"), linear.residuals("quantile"), atol=1e-5)
 
 
 def test_wald_types_differ_only_where_terms_contain_others() -> None:
