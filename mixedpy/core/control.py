@@ -26,7 +26,8 @@ class Control:
     tol : float
         The optimizer stops when it expects to lower the deviance by less than this.
     singular_tol : float
-        A fit is singular when a diagonal entry of Lambda is below this (lme4's ``isSingular``).
+        A fit is singular when a diagonal entry of Lambda, times the root mean square of its column, is below this:
+        lme4's ``isSingular`` without its dependence on units.
     probes : int
         Random vectors of the iterative factorization, at least 2. The Monte-Carlo standard error of the log-likelihood
         falls with their square root. The exact factorizations draw none.

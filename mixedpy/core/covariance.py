@@ -163,9 +163,11 @@ class Unstructured:
         return self
 
     def snapped(self, theta: Floats, tol: float) -> Floats:
-        """Put diagonals of Lambda that are nearer than tol to zero at zero."""
+        """Put diagonals of Lambda that are nearer than tol to zero at zero, and rows that are within rounding of it."""
         rows, columns = self.positions
-        return np.where((rows == columns) & (np.abs(theta) < tol), 0.0, theta)
+        largest = np.abs(self.Lambda(theta)).max(axis=1)[rows]
+        near = ((rows == columns) & (np.abs(theta) < tol)) | (largest < tol * tol)
+        return np.where(near, 0.0, theta)
 
     def bounds(self) -> tuple[Floats, Floats]:
         """Diagonals are not negative."""

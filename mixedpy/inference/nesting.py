@@ -10,6 +10,7 @@ import numpy as np
 from mixedpy.core.arrays import Design, Floats, RandomTerm
 from mixedpy.core.covariance import Diagonal, Unstructured
 from mixedpy.core.record import FitRecord
+from mixedpy.inference.singular import scaled_factors
 
 __all__ = ["Embedding", "TermEmbedding", "embed", "same_fixed_part"]
 
@@ -74,7 +75,7 @@ def embed(smaller: Design, record: FitRecord, larger: Design, singular_tol: floa
     larger : Design
         Design of the larger model, on the same rows.
     singular_tol : float
-        Diagonals of Lambda below this make a fit singular.
+        A fit is singular below this, see :mod:`mixedpy.inference.singular`.
 
     Returns
     -------
@@ -97,7 +98,7 @@ def embed(smaller: Design, record: FitRecord, larger: Design, singular_tol: floa
         old = {a for block in blocks for a in block}
         new = tuple(a for a in range(own.m) if a not in old)
         terms.append(TermEmbedding(tuple(blocks), new, covariance, isinstance(own.template, Diagonal)))
-    singular = any(float(L.diagonal().min()) < singular_tol for L in record.Lambda)
+    singular = any(float(L.diagonal().min()) < singular_tol for L in scaled_factors(smaller, record))
     return Embedding(tuple(terms), singular)
 
 

@@ -15,6 +15,7 @@ from mixedpy.inference import influence
 from mixedpy.inference.fitted import fitted
 from mixedpy.inference.influence import Influence
 from mixedpy.inference.leverage import residuals
+from mixedpy.inference.singular import scaled_factors
 
 if TYPE_CHECKING:
     from mixedpy.models.lmm import LmmFit
@@ -111,7 +112,7 @@ def _singularity(fit: LmmFit) -> list[Finding]:
     """Name the directions of each term in which the estimated variance is zero."""
     findings = []
     tol = fit.request.control.singular_tol
-    for term, Lambda in zip(fit.schema.terms, fit.record.Lambda, strict=True):
+    for term, Lambda in zip(fit.schema.terms, scaled_factors(fit.design, fit.record), strict=True):
         sd = np.sqrt(np.einsum("ab,ab->a", Lambda, Lambda))
         none = [name for name, s in zip(term.effects, sd, strict=True) if s < tol]
         left = sd >= tol

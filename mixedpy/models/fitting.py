@@ -14,10 +14,11 @@ from mixedpy.core.record import FitRecord
 from mixedpy.design import Built, Schema, build
 from mixedpy.errors import ConvergenceWarning, DataError, FormulaError, MixedpyError, SingularFitWarning
 from mixedpy.errors import warn as warn_user
+from mixedpy.inference.singular import singular_terms
 from mixedpy.models.glmm_request import GlmmRequest
 from mixedpy.models.request import Request
 
-__all__ = ["build_design", "check_offset_is_a_column", "estimate_design", "explained", "singular_terms", "warn"]
+__all__ = ["build_design", "check_offset_is_a_column", "estimate_design", "explained", "warn"]
 
 
 def build_design(request: Request) -> Built:
@@ -72,18 +73,12 @@ def explained(design: Design, schema: Schema) -> Iterator[None]:
         ) from error
 
 
-def singular_terms(schema: Schema, record: FitRecord, control: Control) -> list[str]:
-    """Name the terms with a diagonal entry of Lambda below ``control.singular_tol``."""
-    terms = zip(schema.terms, record.Lambda, strict=True)
-    return [term.name for term, Lambda in terms if Lambda.diagonal().min() < control.singular_tol]
-
-
-def warn(schema: Schema, record: FitRecord, control: Control) -> None:
+def warn(design: Design, schema: Schema, record: FitRecord, control: Control) -> None:
     """Warn of a fit that did not converge, and of a singular one."""
     if not record.convergence.converged:
         message = f"the fit did not converge: {record.convergence.status.value}"
         warn_user(ConvergenceWarning(message))
-    if terms := singular_terms(schema, record, control):
+    if terms := singular_terms(design, schema, record, control.singular_tol):
         message = (
             f"the fit is singular: among the random effects of {' and '.join(terms)} a variance is zero or a "
             "correlation is plus or minus one. The estimates stand; consider a simpler random part"

@@ -30,6 +30,7 @@ from mixedpy.inference.glmm.wald import wald_anova
 from mixedpy.inference.predict import predict
 from mixedpy.inference.predictors import of_fit, of_table
 from mixedpy.inference.ranef import coef, ranef_tables
+from mixedpy.inference.singular import singular_terms
 from mixedpy.models import glmm_fitting as fitting
 from mixedpy.models.checking import Checking
 from mixedpy.models.fitting import check_offset_is_a_column
@@ -191,8 +192,8 @@ class GlmmFit(Checking):
 
     @property
     def singular(self) -> bool:
-        """Whether a diagonal entry of a covariance factor is below ``Control.singular_tol``."""
-        return bool(fitting.singular_terms(self.schema, self.record, self.request.control))
+        """Whether a variance is zero or a correlation one, to within ``Control.singular_tol``."""
+        return bool(singular_terms(self.design, self.schema, self.record, self.request.control.singular_tol))
 
     @property
     def convergence(self) -> GlmmConvergence:

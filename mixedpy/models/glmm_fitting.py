@@ -20,6 +20,7 @@ from mixedpy.errors import (
     warn,
 )
 from mixedpy.inference.glmm.diagnose import alike_levels, separation
+from mixedpy.inference.singular import singular_terms
 from mixedpy.models.families import find_family
 from mixedpy.models.glmm_request import GlmmRequest
 
@@ -29,7 +30,6 @@ __all__ = [
     "check_response",
     "check_trials_are_a_column",
     "estimate_built",
-    "singular_terms",
     "warn_glmm",
 ]
 
@@ -172,12 +172,6 @@ def estimate_built(
         ) from error
 
 
-def singular_terms(schema: Schema, record: GlmmRecord, control: Control) -> list[str]:
-    """Name the terms with a diagonal entry of Lambda below ``control.singular_tol``."""
-    terms = zip(schema.terms, record.Lambda, strict=True)
-    return [term.name for term, Lambda in terms if np.abs(Lambda.diagonal()).min() < control.singular_tol]
-
-
 def warn_glmm(design: Design, schema: Schema, record: GlmmRecord, control: Control) -> None:
     """Warn of separation, of a fit that did not converge, and of a singular one."""
     for message in (separation(design, schema, record), alike_levels(design, schema, record)):
@@ -189,7 +183,7 @@ def warn_glmm(design: Design, schema: Schema, record: GlmmRecord, control: Contr
     elif not record.convergence.inner_converged:
         text = "the conditional modes of the random effects did not converge; rescale the columns or simplify the model"
         warn(ConvergenceWarning(text))
-    if terms := singular_terms(schema, record, control):
+    if terms := singular_terms(design, schema, record, control.singular_tol):
         text = (
             f"the fit is singular: among the random effects of {' and '.join(terms)} a variance is zero or a "
             "correlation is plus or minus one. The estimates stand; consider a simpler random part"

@@ -20,6 +20,7 @@ from mixedpy.inference.criteria import criteria
 from mixedpy.inference.fitted import fitted
 from mixedpy.inference.prediction_intervals import Ddf, Interval
 from mixedpy.inference.ranef import coef, ranef
+from mixedpy.inference.singular import singular_terms
 from mixedpy.inference.varcorr import variance_components
 from mixedpy.inference.vcov import joint_vcov, vcov
 from mixedpy.models import fitting
@@ -167,8 +168,8 @@ class LmmFit(Views, Diagnostics, Testing, IntervalMethods, Explaining):
 
     @property
     def singular(self) -> bool:
-        """Whether a diagonal entry of a relative covariance factor is below ``Control.singular_tol``."""
-        return bool(fitting.singular_terms(self.schema, self.record, self.request.control))
+        """Whether a variance is zero or a correlation one, to within ``Control.singular_tol``."""
+        return bool(singular_terms(self.design, self.schema, self.record, self.request.control.singular_tol))
 
     @property
     def convergence(self) -> Convergence:
@@ -397,7 +398,7 @@ class LmmFit(Views, Diagnostics, Testing, IntervalMethods, Explaining):
         design = replace(self.design, y=rows.response(self.schema, y))
         record = fitting.estimate_design(design, self.schema, self.request, None)
         fit = LmmFit(record, design, self.schema, replace(self.request, refitted=True))
-        fitting.warn(fit.schema, record, self.request.control)
+        fitting.warn(fit.design, fit.schema, record, self.request.control)
         return fit
 
     def update(
@@ -470,5 +471,5 @@ def fit_request(request: Request) -> LmmFit:
     built = fitting.build_design(request)
     start = None if request.start is None else names.start_values(built.design, built.schema, request.start)
     record = fitting.estimate_design(built.design, built.schema, request, start)
-    fitting.warn(built.schema, record, request.control)
+    fitting.warn(built.design, built.schema, record, request.control)
     return LmmFit(record, built.design, built.schema, request)

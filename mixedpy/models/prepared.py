@@ -103,7 +103,7 @@ class Prepared:
             engine = respond(engine, responses, 0, moved)
         with fitting.explained(design, self.schema):
             record = estimate_prepared(engine, reml=reml, start=first, control=request.control)
-        fitting.warn(self.schema, record, request.control)
+        fitting.warn(design, self.schema, record, request.control)
         return LmmFit(record, design, self.schema, request)
 
     def fit_many(self, Y: npt.ArrayLike, *, reml: bool = True, start: npt.ArrayLike | None = None) -> ManyFits:

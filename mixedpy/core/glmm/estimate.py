@@ -12,7 +12,7 @@ from mixedpy.core.conditioning import Conditioned, condition
 from mixedpy.core.control import Control
 from mixedpy.core.covariance import Unstructured
 from mixedpy.core.family.protocol import Family
-from mixedpy.core.glmm.joint import minimize_profiled
+from mixedpy.core.glmm.joint import at_mode, minimize_profiled
 from mixedpy.core.glmm.layout import make_layout
 from mixedpy.core.glmm.newton import Optimum, minimize_jointly
 from mixedpy.core.glmm.objective import Evaluation, Objective
@@ -37,6 +37,9 @@ _AUXILIARY_SCALE = 0.5
 
 _LARGE = 1000
 """Order of the Schur complement from which BLAS may use all its threads."""
+
+_NEAR_ZERO = 1e-3
+"""Parameters nearer than this to the boundary, in units of the linear predictor, are tried at the boundary itself."""
 
 _DIFFERENCE = 1e-4
 """Step, in eta units, of the differences that give the Hessian of a quadrature."""
@@ -103,6 +106,7 @@ def _estimate(
     columns = tuple(auxiliary) if auxiliary else tuple(None for _ in problem.family.auxiliary)
     if nagq == 0:
         optimum = minimize_profiled(objective, x, scale, tol=tol, max_iterations=control.max_iterations)
+        optimum = _on_the_boundary(objective, optimum, unit, tol, nagq)
         return _record(design, conditioned, objective, optimum, x, nagq, expected, scale, columns)
     first = _first(objective, x)
     optimum, objective = _minimize(objective, first, scale, unit, tol, control.max_iterations)
@@ -116,6 +120,7 @@ def _estimate(
         left = max(control.max_iterations - optimum.iterations, 1)
         second = minimize_jointly(integral, first, scale, tol=tol, max_iterations=left)
         optimum, objective = _with_exact_hessian(integral, second, scale), integral
+    optimum = _on_the_boundary(objective, optimum, unit, tol, nagq)
     return _record(design, conditioned, objective, optimum, x, nagq, expected, scale, columns)
 
 
@@ -222,6 +227,38 @@ def _with_hessian(optimum: Optimum, H: Floats, step: Floats, predicted: float, e
         optimum.refused,
         eigenvalues,
     )
+
+
+def _on_the_boundary(objective: Objective, optimum: Optimum, unit: float, tol: float, nagq: int) -> Optimum:
+    """Put parameters that are nearly on the boundary at the boundary where the deviance does not mind.
+
+    What is near is judged in units of the linear predictor; the other parameters take a Newton step from there.
+    """
+    at, k, parameters = optimum.evaluation, objective.layout.k, objective.layout.parameters
+    if optimum.status is not Status.CONVERGED:
+        return optimum
+    x = at.x + optimum.step
+    relative = parameters.join([L / unit for L in parameters.Lambdas(x[:k])])
+    snapped = parameters.snapped(relative, _NEAR_ZERO)
+    moved = np.flatnonzero(snapped != relative)
+    if not len(moved):
+        return optimum
+    x[moved] = snapped[moved]
+    us = [point.u for point in at.points]
+    none: list[None] = [None] * len(us)
+    there = at_mode(objective, x, us) if nagq == 0 else objective.value(x, us, none, 1e-12)
+    if there.deviance > at.deviance - optimum.predicted + tol:
+        return optimum
+    gradient, step = objective.gradient(there), np.zeros_like(x)
+    if nagq > 0:
+        free = np.setdiff1d(np.arange(len(x)), moved)
+        step[free] = -np.linalg.pinv(optimum.hessian[np.ix_(free, free)], hermitian=True) @ gradient[free]
+    predicted = float(-0.5 * gradient @ step)
+    if not 0.0 <= predicted <= tol:
+        step, predicted = np.zeros_like(x), 0.0
+    moved_there = _with_hessian(optimum, optimum.hessian, step, predicted, optimum.eigenvalues)
+    moved_there.evaluation, moved_there.gradient = there, gradient
+    return moved_there
 
 
 def _record(

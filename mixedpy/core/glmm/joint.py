@@ -19,7 +19,7 @@ from mixedpy.core.glmm.objective import Evaluation, Objective
 from mixedpy.core.optimize import trust_region_step
 from mixedpy.core.record import Status
 
-__all__ = ["JointMode", "joint_mode", "minimize_profiled", "profiled_derivatives"]
+__all__ = ["JointMode", "at_mode", "joint_mode", "minimize_profiled", "profiled_derivatives"]
 
 _MOST_STEPS = 60
 
@@ -148,7 +148,7 @@ def minimize_profiled(objective: Objective, x: Floats, scale: Floats, *, tol: fl
     layout = objective.layout
     k = layout.k
     units = scale[:k]
-    at = _at_mode(objective, x, [np.zeros(block.rows.q) for block in objective.blocks])
+    at = at_mode(objective, x, [np.zeros(block.rows.q) for block in objective.blocks])
     if not np.isfinite(at.deviance):
         raise np.linalg.LinAlgError("the deviance has no finite value at the start")
     gradient, H, follow, curvature = profiled_derivatives(objective, at)
@@ -164,7 +164,7 @@ def minimize_profiled(objective: Objective, x: Floats, scale: Floats, *, tol: fl
             break
         iterations += 1
         us = [u for u in objective.predicted_modes(at, follow @ step, length) if u is not None]
-        trial = _at_mode(objective, at.x + follow @ step, us)
+        trial = at_mode(objective, at.x + follow @ step, us)
         ratio = (at.deviance - trial.deviance) / found.predicted
         if ratio > 0.75:
             radius = max(radius, 2.0 * length)
@@ -184,7 +184,8 @@ def minimize_profiled(objective: Objective, x: Floats, scale: Floats, *, tol: fl
     return Optimum(at, g, full, follow @ step, found.predicted, status, iterations, refused, eigenvalues)
 
 
-def _at_mode(objective: Objective, x: Floats, us: list[Floats]) -> Evaluation:
+def at_mode(objective: Objective, x: Floats, us: list[Floats]) -> Evaluation:
+    """Deviance at theta and alpha of x, with the fixed effects at their joint mode with the random ones."""
     try:
         mode = joint_mode(objective, x, us)
     except np.linalg.LinAlgError:
