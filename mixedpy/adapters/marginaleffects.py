@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -11,23 +12,30 @@ import pandas as pd
 from mixedpy.core.arrays import Floats
 from mixedpy.design import fixed_columns, offset_column
 from mixedpy.errors import DataError, MixedpyError
+from mixedpy.inference.glmm.response import new_auxiliary_predictors
 from mixedpy.inference.variables import fixed_variables, rows_used
 from mixedpy.models.fitting import check_offset_is_a_column
+from mixedpy.models.glmm import GlmmFit
 from mixedpy.models.lmm import LmmFit
 
 __all__ = ["as_model"]
 
+Scale = Literal["response", "link"]
 
-def as_model(fit: LmmFit) -> Any:
+
+def as_model(fit: LmmFit | GlmmFit, type: Scale = "response") -> Any:
     """Wrap a fit so that the functions of marginaleffects take it.
 
-    Predictions are those of the fixed effects alone, at random effects of zero; their covariance matrix is that of the
-    fixed effects, ``fit.vcov()``.
+    Predictions are those of the fixed effects alone, at random effects of zero: ``fit.predict(newdata, "NA", type)``.
+    Their covariance matrix is that of the fixed effects, ``fit.vcov()``, in a generalized model together with the
+    family's own coefficients, which the mean of zero-inflated counts depends on.
 
     Parameters
     ----------
-    fit : LmmFit
+    fit : LmmFit or GlmmFit
         A fitted model.
+    type : {"response", "link"}
+        Scale of the predictions of a generalized model: means, such as probabilities, or the linear predictor.
 
     Returns
     -------
@@ -48,8 +56,12 @@ def as_model(fit: LmmFit) -> Any:
     >>> fit = mp.lmer("Reaction ~ Days + (Days | Subject)", mp.datasets.load("sleepstudy"))
     >>> marginaleffects.avg_slopes(as_model(fit), variables="Days")  # doctest: +SKIP
     """
+    if not isinstance(fit, LmmFit | GlmmFit):
+        raise TypeError(f"as_model() wraps fits made by mixedpy.lmer and mixedpy.glmer; not {fit.__class__.__name__}")
+    if type not in get_args(Scale):
+        raise ValueError(f"type={type!r} is unknown; use 'response' or 'link'")
     check_offset_is_a_column(fit.request)
-    return _adapter()(fit)
+    return _adapter()(fit, type)
 
 
 @cache
@@ -68,14 +80,17 @@ def _adapter() -> Any:
 
         df_resid = float("inf")  # normal limits; without it marginaleffects would take the residual degrees of freedom
 
-        def __init__(self, fit: LmmFit) -> None:
+        def __init__(self, fit: LmmFit | GlmmFit, scale: Scale) -> None:
+            self.scale = scale
+            general = isinstance(fit, GlmmFit)
             rows = rows_used(fit.schema, fit.request.data)
             predictors = fixed_variables(fit.schema, rows.columns, offset=True)
             response = fit.schema.response
             rows = rows[predictors].assign(**{response: fit.design.y})
             vault = ModelVault(
-                coef=fit.fixef.to_numpy(),
-                coefnames=np.array(fit.schema.fixed_names),
+                coef=np.concatenate([fit.fixef, fit.auxiliary]) if general else fit.fixef.to_numpy(),
+                coefnames=np.array([*fit.schema.fixed_names, *(fit.auxiliary.index if general else ())]),
+                vcov=fit.record.vcov if general else fit.vcov().to_numpy(),
                 formula=self.get_exog,
                 modeldata=pl.DataFrame([_series(pl, str(name), rows[name]) for name in rows]),
                 package="mixedpy",
@@ -88,14 +103,19 @@ def _adapter() -> Any:
 
         def get_vcov(self, vcov: Any = True) -> Floats | None:
             if isinstance(vcov, bool):
-                return self.model.vcov().to_numpy() if vcov else None
+                return self.vault.vcov if vcov else None
             raise DataError(f"vcov={vcov!r} is not available for a mixed model; give True, False or a matrix")
 
         def get_predict(self, params: Any, newdata: Any) -> Any:
             table = {name: newdata[name].to_numpy() for name in newdata.columns}
-            X = fixed_columns(self.model.schema, table)
-            offset = offset_column(self.model.schema, table)
-            estimate = X @ np.asarray(params) + (0.0 if offset is None else offset)
+            fit, parameters = self.model, np.asarray(params, np.float64)
+            X = fixed_columns(fit.schema, table)
+            offset = offset_column(fit.schema, table)
+            p = X.shape[1]
+            estimate = X @ parameters[:p] + (0.0 if offset is None else offset)
+            if isinstance(fit, GlmmFit) and self.scale == "response":
+                there = replace(fit.record, alpha=parameters[p:])
+                estimate = there.family.mean(estimate, new_auxiliary_predictors(fit.schema, there, table))
             return pl.DataFrame({"rowid": np.arange(len(estimate), dtype=np.int32), "estimate": estimate})
 
     return MixedModel

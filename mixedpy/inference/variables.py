@@ -67,9 +67,9 @@ def as_values(column: Column) -> Any:
 
 
 def fixed_variables(schema: Schema, columns: Iterable[str], *, offset: bool = False) -> list[str]:
-    """List the columns that the fixed effects are made of, in the order of the formula; ``offset`` adds its own."""
+    """List the columns of the fixed effects and of the zeros, in the order of the formulas; ``offset`` adds its own."""
     known = list(columns)
-    found = _of_encodings([schema.fixed], known)
+    found = _of_encodings(_fixed_encodings(schema), known)
     if offset:
         more = [*_names(schema.offsets), *([] if schema.offset_name is None else [schema.offset_name])]
         found += [name for name in dict.fromkeys(more) if name in known and name not in found]
@@ -152,6 +152,10 @@ def _of_encodings(encodings: Iterable[Encoding], columns: Iterable[str]) -> list
     return [name for name in dict.fromkeys(_names(nodes)) if name in known]
 
 
+def _fixed_encodings(schema: Schema) -> list[Encoding]:
+    return [schema.fixed] if schema.zeros is None else [schema.fixed, schema.zeros]
+
+
 def _names(nodes: Iterable[Node]) -> Iterator[str]:
     return (part.name for node in nodes for part in column_names(node))
 
@@ -159,7 +163,7 @@ def _names(nodes: Iterable[Node]) -> Iterator[str]:
 def _nodes(schema: Schema) -> Iterator[Node]:
     yield schema.formula.response
     yield from schema.offsets
-    for encoding in (schema.fixed, *(term.encoding for term in schema.terms)):
+    for encoding in (*_fixed_encodings(schema), *(term.encoding for term in schema.terms)):
         yield from (variable.node for variable in encoding.variables)
     for term in schema.terms:
         yield from term.grouping

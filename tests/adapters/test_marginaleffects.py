@@ -62,6 +62,50 @@ def test_an_offset_and_a_transformed_response():
     np.testing.assert_allclose(got["estimate"], fit.predict(data, re_form="NA"))
 
 
+def test_probabilities_with_errors_by_the_delta_method():
+    cbpp = mp.datasets.load("cbpp")
+    fit = mp.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", cbpp)
+    got = me.avg_predictions(as_model(fit), by="period").data.sort("period")
+    new = {"period": ["1", "2", "3", "4"]}
+    p = fit.predict(new, re_form="NA", type="response").to_numpy()
+    np.testing.assert_allclose(got["estimate"], p, rtol=1e-8)
+    X = np.column_stack([np.ones(4), np.eye(4)[:, 1:]])
+    gradient = (p * (1 - p))[:, None] * X
+    se = np.sqrt(np.diag(gradient @ fit.vcov().to_numpy() @ gradient.T))
+    np.testing.assert_allclose(got["std_error"], se, rtol=1e-4)
+    link = me.avg_predictions(as_model(fit, type="link"), by="period").data.sort("period")
+    np.testing.assert_allclose(link["estimate"], fit.predict(new, re_form="NA"), rtol=1e-8)
+    with pytest.raises(ValueError, match="type='probs' is unknown"):
+        as_model(fit, type="probs")
+
+
+def test_average_probability_of_a_binary_response_is_one():
+    verb = mp.datasets.load("VerbAgg").head(2000)
+    fit = mp.glmer("r2 ~ Anger + Gender + (1 | id)", verb, family="binomial(probit)")
+    model = as_model(fit)
+    got = me.avg_predictions(model).data["estimate"][0]
+    assert got == pytest.approx(fit.predict(re_form="NA", type="response").mean(), rel=1e-8)
+    slope = me.avg_slopes(model, variables="Anger").data
+    density = np.exp(-0.5 * fit.predict(re_form="NA").to_numpy() ** 2) / np.sqrt(2 * np.pi)
+    assert slope["estimate"][0] == pytest.approx(density.mean() * fit.fixef["Anger"], rel=1e-3)
+
+
+def test_the_zeros_and_their_uncertainty_count():
+    data = mp.datasets.load("Arabidopsis")
+    fit = mp.glmer("total.fruits ~ nutrient + amd + (1 | gen)", data, family="nbinom2", ziformula="~ amd + rack")
+    got = me.predictions(as_model(fit)).data
+    np.testing.assert_allclose(got["estimate"], fit.predict(re_form="NA", type="response"), rtol=1e-8)
+    alone = fit.record.vcov.copy()
+    alone[fit.record.p :] = alone[:, fit.record.p :] = 0.0
+    only_fixed = me.predictions(as_model(fit), vcov=alone).data["std_error"].to_numpy()
+    assert (np.abs(got["std_error"].to_numpy() / only_fixed - 1) > 1e-4).all()
+
+
+def test_other_things_are_not_wrapped():
+    with pytest.raises(TypeError, match="fits made by mixedpy"):
+        as_model("fit")
+
+
 def test_what_cannot_be_done_is_named(curved: mp.LmmFit):
     with pytest.raises(mp.DataError, match="vcov='HC3' is not available"):
         me.avg_slopes(as_model(curved), vcov="HC3")
