@@ -82,15 +82,15 @@ def _adapter() -> Any:
 
         def __init__(self, fit: LmmFit | GlmmFit, scale: Scale) -> None:
             self.scale = scale
-            general = isinstance(fit, GlmmFit)
+            coef, names, vcov = _coefficients(fit)
             rows = rows_used(fit.schema, fit.request.data)
             predictors = fixed_variables(fit.schema, rows.columns, offset=True)
             response = fit.schema.response
             rows = rows[predictors].assign(**{response: fit.design.y})
             vault = ModelVault(
-                coef=np.concatenate([fit.fixef, fit.auxiliary]) if general else fit.fixef.to_numpy(),
-                coefnames=np.array([*fit.schema.fixed_names, *(fit.auxiliary.index if general else ())]),
-                vcov=fit.record.vcov if general else fit.vcov().to_numpy(),
+                coef=coef,
+                coefnames=np.array(names),
+                vcov=vcov,
                 formula=self.get_exog,
                 modeldata=pl.DataFrame([_series(pl, str(name), rows[name]) for name in rows]),
                 package="mixedpy",
@@ -119,6 +119,14 @@ def _adapter() -> Any:
             return pl.DataFrame({"rowid": np.arange(len(estimate), dtype=np.int32), "estimate": estimate})
 
     return MixedModel
+
+
+def _coefficients(fit: LmmFit | GlmmFit) -> tuple[Floats, list[str], Floats]:
+    """All that the means depend on, with names and covariance matrix."""
+    names, beta = list(fit.schema.fixed_names), fit.record.beta
+    if isinstance(fit, LmmFit):
+        return beta, names, fit.vcov().to_numpy()
+    return np.concatenate([beta, fit.record.alpha]), [*names, *fit.auxiliary.index], fit.record.vcov
 
 
 def _series(pl: Any, name: str, values: pd.Series[Any]) -> Any:

@@ -1,8 +1,8 @@
 """Whether a covariance lies on the boundary, judged by what the random effects add to the linear predictor.
 
 lme4's ``isSingular`` compares the diagonal of the relative covariance factor Lambda with a tolerance, so that its
-answer depends on the unit of a slope's predictor. Here row a of Lambda is first multiplied by the root mean square of its
-column, weighted by the prior weights: sqrt(mean(w z_a^2)) Lambda_aa is the size of the effect in a row beside the
+answer depends on the unit of a slope's predictor. Here row a of Lambda is first multiplied by the root mean square of
+its column, weighted by the prior weights: sqrt(mean(w z_a^2)) Lambda_aa is the size of the effect in a row beside the
 residual standard deviation, whatever the units. For an intercept without weights that is lme4's rule. In a generalized
 model, whose Lambda is not relative to anything, w are the working weights -l'' at the conditional modes, the inverse
 variances of the working residuals.
