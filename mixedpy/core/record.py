@@ -22,6 +22,10 @@ class Estimates(Protocol):
     def modes(self) -> tuple[Floats, ...]:
         """Conditional modes of the random effects of each term, (J, m)."""
 
+    @property
+    def fixed_vcov(self) -> Floats:
+        """Covariance matrix of the fixed effects, (p, p)."""
+
 
 class Status(Enum):
     """How the optimizer ended, and what to do about it."""
@@ -131,3 +135,13 @@ class FitRecord:
     def p(self) -> int:
         """Number of fixed effects."""
         return len(self.beta)
+
+    @property
+    def npar(self) -> int:
+        """Number of parameters, the residual variance included."""
+        return len(self.theta) + len(self.beta) + 1
+
+    @property
+    def fixed_vcov(self) -> Floats:
+        """Covariance matrix of the fixed effects, (p, p)."""
+        return self.sigma**2 * self.unscaled_vcov

@@ -7,13 +7,16 @@ import pandas as pd
 
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.conditional import conditional_covariance
+from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import Estimates, FitRecord
 from mixedpy.design import Schema
 
-__all__ = ["coef", "ranef", "ranef_tables"]
+__all__ = ["coef", "effect_covariances", "ranef"]
 
 
-def ranef(design: Design, schema: Schema, record: FitRecord, *, condvar: bool = False) -> dict[str, pd.DataFrame]:
+def ranef(
+    design: Design, schema: Schema, record: FitRecord | GlmmRecord, *, condvar: bool = False
+) -> dict[str, pd.DataFrame]:
     """Collect the conditional modes by grouping factor; terms that share one stand side by side.
 
     Parameters
@@ -27,10 +30,15 @@ def ranef(design: Design, schema: Schema, record: FitRecord, *, condvar: bool = 
     dict of str to DataFrame
         Per grouping factor a table level x effect.
     """
-    return ranef_tables(schema, record, conditional_covariance(design, record) if condvar else None)
+    return _tables(schema, record, effect_covariances(design, record) if condvar else None)
 
 
-def ranef_tables(
+def effect_covariances(design: Design, record: FitRecord | GlmmRecord) -> tuple[Floats, ...]:
+    """Covariances of the random effects given the data, at the estimates, (J, m, m) for each term."""
+    return record.condvar if isinstance(record, GlmmRecord) else conditional_covariance(design, record)
+
+
+def _tables(
     schema: Schema, record: Estimates, covariances: tuple[Floats, ...] | None = None
 ) -> dict[str, pd.DataFrame]:
     """Lay out the conditional modes, and the standard deviations of ``covariances`` (J, m, m) where given."""
@@ -52,7 +60,7 @@ def coef(design: Design, schema: Schema, record: Estimates) -> dict[str, pd.Data
     As in lme4 every table has a column per fixed effect, and first a column per random effect, of whatever grouping
     factor, that has no fixed counterpart.
     """
-    modes = ranef_tables(schema, record)
+    modes = _tables(schema, record)
     random_names = dict.fromkeys(name for table in modes.values() for name in table.columns)
     columns = [name for name in random_names if name not in schema.fixed_names] + list(schema.fixed_names)
     fixed = pd.Series(record.beta, index=list(schema.fixed_names)).reindex(columns, fill_value=0.0)

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema
 
-__all__ = ["TermCovariance", "VarianceComponents", "term_covariances", "to_frame", "variance_components"]
+__all__ = ["TermCovariance", "VarianceComponents", "to_frame", "variance_components"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,19 @@ class VarianceComponents:
     sigma: float | None
 
 
-def variance_components(design: Design, schema: Schema, record: FitRecord) -> VarianceComponents:
-    """Compute sigma^2 Lambda Lambda' of every term as standard deviations and correlations."""
-    return VarianceComponents(term_covariances(design, schema, record.Lambda, record.sigma), record.sigma)
+def variance_components(design: Design, schema: Schema, record: FitRecord | GlmmRecord) -> VarianceComponents:
+    """Compute the covariances of every term as standard deviations and correlations.
+
+    sigma^2 Lambda Lambda' in a linear model; Lambda Lambda' in a generalized one, whose sigma is None where the family
+    has no dispersion.
+    """
+    if isinstance(record, GlmmRecord):
+        sigma = record.sigma if record.family.has_scale else None
+        return VarianceComponents(_term_covariances(design, schema, record.Lambda), sigma)
+    return VarianceComponents(_term_covariances(design, schema, record.Lambda, record.sigma), record.sigma)
 
 
-def term_covariances(
+def _term_covariances(
     design: Design, schema: Schema, Lambdas: tuple[Floats, ...], scale: float = 1.0
 ) -> tuple[TermCovariance, ...]:
     """Describe the covariances scale^2 Lambda Lambda' of the terms."""

@@ -8,7 +8,7 @@ import scipy.linalg
 import scipy.sparse
 
 from mixedpy.core.arrays import Design, Floats
-from mixedpy.core.record import FitRecord
+from mixedpy.core.record import Estimates, FitRecord
 from mixedpy.design import Schema
 from mixedpy.errors import MixedpyError
 
@@ -18,10 +18,10 @@ _MOST_COEFFICIENTS = 5000
 """Order of the largest joint covariance matrix computed: it is dense, 200 MB at this order."""
 
 
-def vcov(schema: Schema, record: FitRecord) -> pd.DataFrame:
+def vcov(schema: Schema, record: Estimates) -> pd.DataFrame:
     """Compute the covariance matrix of the fixed effects, p x p."""
     names = list(schema.fixed_names)
-    return pd.DataFrame(record.sigma**2 * record.unscaled_vcov, index=names, columns=names)
+    return pd.DataFrame(record.fixed_vcov.copy(), index=names, columns=names)
 
 
 def correlation(record: FitRecord) -> Floats:

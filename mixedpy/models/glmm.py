@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from math import inf, log
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -29,18 +28,16 @@ from mixedpy.inference.glmm.variance import Overdispersion, glmm_icc, overdisper
 from mixedpy.inference.glmm.wald import wald_anova
 from mixedpy.inference.predict import predict
 from mixedpy.inference.predictors import of_fit, of_table
-from mixedpy.inference.ranef import coef, ranef_tables
-from mixedpy.inference.singular import singular_terms
 from mixedpy.models import glmm_fitting as fitting
 from mixedpy.models.checking import Checking
+from mixedpy.models.estimated import Estimated
 from mixedpy.models.fitting import check_offset_is_a_column
 from mixedpy.models.glmm_intervals import Method, bootstrap_fit, compare_fits, intervals, profile_fit
 from mixedpy.models.glmm_request import GlmmRequest, Weights
-from mixedpy.models.glmm_tables import components, glmm_print_record, summarize_glmm
+from mixedpy.models.glmm_tables import glmm_print_record, summarize_glmm
 from mixedpy.models.request import KEEP, Column, Keep, NaAction
 from mixedpy.models.summary import Summary
 from mixedpy.models.update import update_formula
-from mixedpy.models.varcorr import VarCorr
 from mixedpy.report.html import print_html
 from mixedpy.report.text import print_text
 
@@ -48,7 +45,7 @@ __all__ = ["GlmmFit", "fit_glmm_request"]
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class GlmmFit(Checking):
+class GlmmFit(Estimated, Checking):
     """A generalized linear mixed model fitted by :func:`mixedpy.glmer`; nothing that is called on it changes it.
 
     Attributes
@@ -83,11 +80,6 @@ class GlmmFit(Checking):
     request: GlmmRequest
 
     @property
-    def formula(self) -> str:
-        """The formula, spaced as R deparses it."""
-        return str(self.schema.formula)
-
-    @property
     def family(self) -> str:
         """Name of the distribution of the response given the random effects."""
         return self.record.family.name
@@ -96,32 +88,6 @@ class GlmmFit(Checking):
     def link(self) -> str:
         """Name of the link function."""
         return self.record.family.link
-
-    @property
-    def nobs(self) -> int:
-        """Number of rows used."""
-        return self.record.n
-
-    @property
-    def ngroups(self) -> dict[str, int]:
-        """Number of levels of each grouping factor, in the order of the print-out."""
-        return {term.group: len(term.levels) for term in self.schema.terms}
-
-    @property
-    def fixef(self) -> pd.Series[float]:
-        """Fixed effects, on the scale of the link."""
-        return pd.Series(self.record.beta.copy(), index=list(self.schema.fixed_names))
-
-    @property
-    def se(self) -> pd.Series[float]:
-        """Standard errors of the fixed effects, from the joint Hessian of all parameters."""
-        variances = np.diag(self.record.vcov)[: self.record.p]
-        return pd.Series(np.sqrt(variances), index=list(self.schema.fixed_names))
-
-    @property
-    def theta(self) -> pd.Series[float]:
-        """Covariance parameters: entries of the factors Lambda; random effects have covariance Lambda Lambda'."""
-        return pd.Series(self.record.theta.copy(), index=names.theta_names(self.design, self.schema))
 
     @property
     def auxiliary(self) -> pd.Series[float]:
@@ -140,45 +106,9 @@ class GlmmFit(Checking):
         return pd.Series(self.record.alpha.copy(), index=labels, dtype=float)
 
     @property
-    def sigma(self) -> float:
-        """Square root of the dispersion; 1 for a family without one."""
-        return self.record.sigma
-
-    @property
-    def loglik(self) -> float:
-        """Log-likelihood with every constant, at any number of quadrature nodes."""
-        return -0.5 * self.record.criterion
-
-    @property
-    def deviance(self) -> float:
-        """-2 log-likelihood."""
-        return self.record.criterion
-
-    @property
     def reml_criterion(self) -> float:
         """Not defined: a MixedpyError."""
         raise MixedpyError("a generalized fit is by maximum likelihood and has no REML criterion; use .deviance")
-
-    @property
-    def aic(self) -> float:
-        """Akaike's information criterion."""
-        return self.deviance + 2.0 * self.record.npar
-
-    @property
-    def aicc(self) -> float:
-        """AIC corrected for a small number of rows."""
-        npar, room = self.record.npar, self.df_resid - 1
-        return self.aic + 2.0 * npar * (npar + 1) / room if room > 0 else inf
-
-    @property
-    def bic(self) -> float:
-        """Schwarz's information criterion, with n the number of rows."""
-        return self.deviance + self.record.npar * log(self.nobs)
-
-    @property
-    def df_resid(self) -> int:
-        """Rows less parameters: fixed effects, theta and the family's own."""
-        return self.nobs - self.record.npar
 
     @property
     def fitted(self) -> pd.Series[float]:
@@ -186,24 +116,9 @@ class GlmmFit(Checking):
         return rows.on_rows(self.schema, of_rows(self.design, self.record).mean)
 
     @property
-    def converged(self) -> bool:
-        """Whether the optimizer's criteria for convergence were met."""
-        return self.convergence.converged
-
-    @property
-    def singular(self) -> bool:
-        """Whether a variance is zero or a correlation one, to within ``Control.singular_tol``."""
-        return bool(singular_terms(self.design, self.schema, self.record, self.request.control.singular_tol))
-
-    @property
     def convergence(self) -> GlmmConvergence:
         """The optimizer's account of itself."""
         return self.record.convergence
-
-    @property
-    def optinfo(self) -> dict[str, Any]:
-        """The optimizer's account of itself, as a dictionary."""
-        return {**asdict(self.convergence), "status": self.convergence.status.name, "converged": self.converged}
 
     def summary(self, ddf: None = None, correlation: bool | None = None) -> Summary:
         """Summarize the fit as R's ``summary(m)``, with z values.
@@ -223,29 +138,6 @@ class GlmmFit(Checking):
         if ddf is not None:
             raise ValueError(f"summary(ddf={ddf!r}): a generalized fit has no degrees of freedom; leave it out")
         return summarize_glmm(self, show_correlation=correlation)
-
-    def ranef(self, condvar: bool = False) -> dict[str, pd.DataFrame]:
-        """Return the conditional modes of the random effects, on the scale of the link.
-
-        Parameters
-        ----------
-        condvar : bool
-            Whether to add columns ``<effect>_sd``, the standard deviations given the data (lme4's ``condVar``).
-
-        Returns
-        -------
-        dict of str to DataFrame
-            Per grouping factor a table level x effect.
-        """
-        return ranef_tables(self.schema, self.record, self.record.condvar if condvar else None)
-
-    def coef(self) -> dict[str, pd.DataFrame]:
-        """Return the sum of fixed effects and conditional modes per grouping factor and level."""
-        return coef(self.design, self.schema, self.record)
-
-    def varcorr(self) -> VarCorr:
-        """Return the covariances of the random effects; the result prints as R's ``VarCorr(m)``."""
-        return VarCorr(components(self))
 
     def vcov(self, full: bool = False) -> pd.DataFrame:
         """Return the covariance matrix of the fixed effects; with ``full`` also of the family's own coefficients."""

@@ -11,7 +11,7 @@ from scipy.special import ndtr
 from mixedpy.core.family import NegativeBinomial2
 from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.inference.glmm.residuals import glmm_residuals
-from mixedpy.inference.varcorr import VarianceComponents, term_covariances, to_frame
+from mixedpy.inference.varcorr import to_frame, variance_components
 from mixedpy.models.summary import Summary
 from mixedpy.models.tables import MOST_CORRELATED, varcorr_record
 from mixedpy.report.coefmat import coefficient_columns
@@ -20,14 +20,7 @@ from mixedpy.report.records import CoefTable, Criteria, FitHeader, Notes, PrintR
 if TYPE_CHECKING:
     from mixedpy.models.glmm import GlmmFit
 
-__all__ = ["components", "glmm_print_record", "summarize_glmm"]
-
-
-def components(fit: GlmmFit) -> VarianceComponents:
-    """Covariances of the random effects, and sigma where the family has a dispersion."""
-    record = fit.record
-    sigma = record.sigma if record.family.has_scale else None
-    return VarianceComponents(term_covariances(fit.design, fit.schema, record.Lambda), sigma)
+__all__ = ["glmm_print_record", "summarize_glmm"]
 
 
 def glmm_print_record(fit: GlmmFit) -> PrintRecord:
@@ -35,7 +28,7 @@ def glmm_print_record(fit: GlmmFit) -> PrintRecord:
     return PrintRecord(
         header=_header(fit),
         criteria=_criteria(fit),
-        varcorr=varcorr_record(components(fit)),
+        varcorr=varcorr_record(variance_components(fit.design, fit.schema, fit.record)),
         notes=_notes(fit),
         fixef_names=tuple(fit.schema.fixed_names),
         fixef=fit.record.beta,
@@ -59,7 +52,7 @@ def summarize_glmm(fit: GlmmFit, *, show_correlation: bool | None) -> Summary:
         header=_header(fit),
         criteria=_criteria(fit),
         scaled_residuals=np.quantile(glmm_residuals(fit.design, record, "scaled"), [0.0, 0.25, 0.5, 0.75, 1.0]),
-        varcorr=varcorr_record(components(fit)),
+        varcorr=varcorr_record(variance_components(fit.design, fit.schema, fit.record)),
         notes=_notes(fit),
         coef=table,
         correlation=correlation if shown else None,
@@ -68,7 +61,7 @@ def summarize_glmm(fit: GlmmFit, *, show_correlation: bool | None) -> Summary:
     fixed = list(names)
     tables = {
         "fixed": pd.DataFrame(columns, index=fixed),
-        "random": to_frame(components(fit)),
+        "random": to_frame(variance_components(fit.design, fit.schema, fit.record)),
         "scaled_residuals": pd.DataFrame([summary.scaled_residuals], columns=["Min", "1Q", "Median", "3Q", "Max"]),
         "correlation": pd.DataFrame(correlation, index=fixed, columns=fixed),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -16,15 +16,12 @@ from mixedpy.core.record import Convergence, FitRecord
 from mixedpy.design import Schema
 from mixedpy.errors import MixedpyError
 from mixedpy.inference import names, rows
-from mixedpy.inference.criteria import criteria
 from mixedpy.inference.fitted import fitted
 from mixedpy.inference.prediction_intervals import Ddf, Interval
-from mixedpy.inference.ranef import coef, ranef
-from mixedpy.inference.singular import singular_terms
-from mixedpy.inference.varcorr import variance_components
 from mixedpy.inference.vcov import joint_vcov, vcov
 from mixedpy.models import fitting
 from mixedpy.models.diagnostics import Diagnostics
+from mixedpy.models.estimated import Estimated
 from mixedpy.models.explaining import Explaining
 from mixedpy.models.intervals import IntervalMethods
 from mixedpy.models.prediction import Scale, predict_rows, simulate_rows
@@ -33,7 +30,6 @@ from mixedpy.models.summary import Summary, summarize
 from mixedpy.models.tables import print_record
 from mixedpy.models.testing import Testing
 from mixedpy.models.update import update_formula
-from mixedpy.models.varcorr import VarCorr
 from mixedpy.models.views import Views
 from mixedpy.report.html import print_html
 from mixedpy.report.text import print_text
@@ -42,7 +38,7 @@ __all__ = ["LmmFit", "fit_request"]
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, repr=False, eq=False)
-class LmmFit(Views, Diagnostics, Testing, IntervalMethods, Explaining):
+class LmmFit(Estimated, Views, Diagnostics, Testing, IntervalMethods, Explaining):
     """A linear mixed model fitted by :func:`mixedpy.lmer`; nothing that is called on it changes it.
 
     Attributes
@@ -76,55 +72,9 @@ class LmmFit(Views, Diagnostics, Testing, IntervalMethods, Explaining):
     request: Request
 
     @property
-    def formula(self) -> str:
-        """The formula, spaced as R deparses it."""
-        return str(self.schema.formula)
-
-    @property
     def family(self) -> str:
         """Distribution of the response given the random effects."""
         return "gaussian"
-
-    @property
-    def nobs(self) -> int:
-        """Number of rows used."""
-        return self.record.n
-
-    @property
-    def ngroups(self) -> dict[str, int]:
-        """Number of levels of each grouping factor, in the order of the print-out."""
-        return {term.group: len(term.levels) for term in self.schema.terms}
-
-    @property
-    def fixef(self) -> pd.Series[float]:
-        """Fixed effects."""
-        return pd.Series(self.record.beta.copy(), index=list(self.schema.fixed_names))
-
-    @property
-    def se(self) -> pd.Series[float]:
-        """Standard errors of the fixed effects."""
-        variances = self.record.sigma**2 * np.diag(self.record.unscaled_vcov)
-        return pd.Series(np.sqrt(variances), index=list(self.schema.fixed_names))
-
-    @property
-    def theta(self) -> pd.Series[float]:
-        """Covariance parameters: entries of the relative covariance factors Lambda, named as lme4 names them."""
-        return pd.Series(self.record.theta.copy(), index=names.theta_names(self.design, self.schema))
-
-    @property
-    def sigma(self) -> float:
-        """Residual standard deviation."""
-        return self.record.sigma
-
-    @property
-    def loglik(self) -> float:
-        """Log-likelihood; the restricted one of a REML fit."""
-        return criteria(self.record).loglik
-
-    @property
-    def deviance(self) -> float:
-        """-2 log-likelihood; the REML criterion of a REML fit."""
-        return criteria(self.record).deviance
 
     @property
     def reml_criterion(self) -> float:
@@ -137,49 +87,14 @@ class LmmFit(Views, Diagnostics, Testing, IntervalMethods, Explaining):
         return self.record.criterion
 
     @property
-    def aic(self) -> float:
-        """Akaike's information criterion."""
-        return criteria(self.record).aic
-
-    @property
-    def aicc(self) -> float:
-        """AIC corrected for a small number of rows."""
-        return criteria(self.record).aicc
-
-    @property
-    def bic(self) -> float:
-        """Schwarz's information criterion, with n the number of rows."""
-        return criteria(self.record).bic
-
-    @property
-    def df_resid(self) -> int:
-        """Rows less parameters: fixed effects, theta and the residual variance."""
-        return criteria(self.record).df_resid
-
-    @property
     def fitted(self) -> pd.Series[float]:
         """Fitted values, random effects included, on the rows of the table."""
         return rows.on_rows(self.schema, fitted(self.design, self.record))
 
     @property
-    def converged(self) -> bool:
-        """Whether the optimizer's criteria for convergence were met."""
-        return self.convergence.converged
-
-    @property
-    def singular(self) -> bool:
-        """Whether a variance is zero or a correlation one, to within ``Control.singular_tol``."""
-        return bool(singular_terms(self.design, self.schema, self.record, self.request.control.singular_tol))
-
-    @property
     def convergence(self) -> Convergence:
         """The optimizer's account of itself."""
         return self.record.convergence
-
-    @property
-    def optinfo(self) -> dict[str, Any]:
-        """The optimizer's account of itself, as a dictionary."""
-        return {**asdict(self.convergence), "status": self.convergence.status.name, "converged": self.converged}
 
     def summary(self, ddf: str | None = "satterthwaite", correlation: bool | None = None) -> Summary:
         """Summarize the fit as R's ``summary(m)``.
@@ -212,36 +127,6 @@ class LmmFit(Views, Diagnostics, Testing, IntervalMethods, Explaining):
         Days           10.467       1.546  17.0    6.771       0.0
         """
         return summarize(self, ddf, show_correlation=correlation)
-
-    def ranef(self, condvar: bool = False) -> dict[str, pd.DataFrame]:
-        """Return the conditional modes of the random effects.
-
-        Parameters
-        ----------
-        condvar : bool
-            Whether to add columns ``<effect>_sd``, the standard deviations given the data (lme4's ``condVar``).
-
-        Returns
-        -------
-        dict of str to DataFrame
-            Per grouping factor a table level x effect.
-
-        Examples
-        --------
-        >>> import mixedpy as mp
-        >>> fit = mp.lmer("Reaction ~ Days + (Days | Subject)", mp.datasets.load("sleepstudy"))
-        >>> fit.ranef()["Subject"].loc["308"].round(2).to_dict()
-        {'(Intercept)': 2.26, 'Days': 9.2}
-        """
-        return ranef(self.design, self.schema, self.record, condvar=condvar)
-
-    def coef(self) -> dict[str, pd.DataFrame]:
-        """Return the sum of fixed effects and conditional modes per grouping factor and level."""
-        return coef(self.design, self.schema, self.record)
-
-    def varcorr(self) -> VarCorr:
-        """Return the covariances of the random effects; the result prints as R's ``VarCorr(m)``."""
-        return VarCorr(variance_components(self.design, self.schema, self.record))
 
     def vcov(self, full: bool = False) -> pd.DataFrame:
         """Return the covariance matrix of the fixed effects; with ``full`` jointly with the random effects."""

@@ -127,6 +127,11 @@ class GlmmRecord:
         return len(self.theta) + len(self.beta) + len(self.alpha)
 
     @property
+    def fixed_vcov(self) -> Floats:
+        """Covariance matrix of the fixed effects, (p, p)."""
+        return self.vcov[: self.p, : self.p]
+
+    @property
     def sigma(self) -> float:
         """Square root of the dispersion phi, 1 for a family without."""
         if not self.family.has_scale:
