@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,6 @@ from mixedpy.core.conditioning import Conditioned, condition
 from mixedpy.core.crossproducts import CrossProducts, cross_products
 from mixedpy.core.factor.cholesky import SparseCholesky, analyze, backend_name
 from mixedpy.core.factor.selected_inverse import SelectedInverse
-from mixedpy.core.record import FitRecord
 
 __all__ = ["JointCovariance", "RowVariances", "TermRow", "joint_covariance"]
 
@@ -90,18 +90,32 @@ class _Cross:
     values: Floats  # (b, m_i, m_l)
 
 
+class Factors(Protocol):
+    """A fit, of which the covariance factors are wanted."""
+
+    @property
+    def Lambda(self) -> tuple[Floats, ...]:
+        """Covariance factor of each term, (m, m)."""
+
+
 class JointCovariance:
     """What :func:`joint_covariance` returns: blocks of B and G at the levels of the data, in well-placed columns.
 
     Attributes
     ----------
     half : (p, p) array
-        H, lower triangular, in the columns X T: H'H = (T'X'V^-1X T)^-1.
+        H in the columns X T: H'H = (T'X'V^-1X T)^-1, lower triangular, or T^-1 V T^-T for a given covariance V.
     T : (p, p) array
         The change of columns.
     """
 
-    def __init__(self, conditioned: Conditioned, cross_products: CrossProducts, Lambdas: Sequence[Floats]):
+    def __init__(
+        self,
+        conditioned: Conditioned,
+        cross_products: CrossProducts,
+        Lambdas: Sequence[Floats],
+        fixed_vcov: Floats | None = None,
+    ):
         self._cp = cp = cross_products
         self._place = {term: place for place, term in enumerate(cp.order)}
         self._Lambdas = [conditioned.conditioned_Lambda(i, Lambdas[i]) for i in cp.order]
@@ -121,8 +135,12 @@ class JointCovariance:
             solved = [own[0] @ right[0]]
         else:
             own, solved = self._factored(right)
-        S = cp.fixed[: cp.p, : cp.p] - sum(np.einsum("jax,jay->xy", r, s) for r, s in zip(right, solved, strict=True))
-        self.half = _inverse_half(S)
+        if fixed_vcov is None:
+            taken = sum(np.einsum("jax,jay->xy", r, s) for r, s in zip(right, solved, strict=True))
+            self.half = _inverse_half(cp.fixed[: cp.p, : cp.p] - taken)
+        else:
+            inward = np.linalg.inv(self.T)
+            self.half = _half(inward @ fixed_vcov @ inward.T)
         self._own = [L @ block @ L.T for L, block in zip(self._Lambdas, own, strict=True)]
         self._G = [L @ block for L, block in zip(self._Lambdas, solved, strict=True)]  # (J, m, p)
 
@@ -238,10 +256,11 @@ class JointCovariance:
         return self._Lambdas[i] @ inverse @ self._Lambdas[l].T
 
 
-def joint_covariance(design: Design, record: FitRecord) -> JointCovariance:
+def joint_covariance(design: Design, record: Factors, fixed_vcov: Floats | None = None) -> JointCovariance:
     """Prepare the joint covariance of a fit for any number of rows.
 
-    One factorization at the estimated covariance parameters; their own uncertainty is not included.
+    One factorization at the estimated covariance parameters; their own uncertainty is not included, but for what is in
+    a covariance matrix of the fixed effects that is given.
 
     Examples
     --------
@@ -259,7 +278,15 @@ def joint_covariance(design: Design, record: FitRecord) -> JointCovariance:
     True
     """
     conditioned = condition(design)
-    return JointCovariance(conditioned, cross_products(conditioned.design), record.Lambda)
+    with np.errstate(divide="ignore", invalid="ignore"):  # the sum of the logarithms of the weights is not used
+        products = cross_products(conditioned.design)
+    return JointCovariance(conditioned, products, record.Lambda, fixed_vcov)
+
+
+def _half(V: Floats) -> Floats:
+    """H with H'H = V, for a covariance matrix that may be singular."""
+    values, vectors = np.linalg.eigh(0.5 * (V + V.T))
+    return np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
 
 
 def _inverse_half(S: Floats) -> Floats:

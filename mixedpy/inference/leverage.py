@@ -9,12 +9,14 @@ import numpy as np
 from scipy.special import ndtr
 
 from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.joint import JointCovariance, RowVariances, TermRow, joint_covariance
 from mixedpy.core.record import FitRecord
 from mixedpy.inference import fitted
 from mixedpy.inference.fitted import Level
+from mixedpy.inference.glmm.working import working_design
 
-__all__ = ["Kind", "Leverage", "fit_rows", "leverage", "residuals"]
+__all__ = ["Kind", "Leverage", "cooks_distance", "fit_rows", "leverage", "residuals"]
 
 Kind = Literal["response", "pearson", "deviance", "scaled", "studentized", "quantile"]
 
@@ -43,15 +45,15 @@ class Leverage:
         return self.fixed + self.random
 
 
-def fit_rows(design: Design, record: FitRecord) -> tuple[JointCovariance, RowVariances]:
+def fit_rows(design: Design, record: FitRecord | GlmmRecord) -> tuple[JointCovariance, RowVariances]:
     """Compute the row parts of the joint covariance on the rows of the fit."""
     joint = joint_covariance(design, record)
     terms = [TermRow(t.codes, np.column_stack([design.columns[c] for c in t.columns])) for t in design.terms]
     return joint, joint.rows(design.X, terms)
 
 
-def prior_variance(design: Design, record: FitRecord) -> Floats:
-    """Compute z'Sigma z of every row, relative to sigma^2, (n,)."""
+def prior_variance(design: Design, record: FitRecord | GlmmRecord) -> Floats:
+    """Compute |Lambda'z|^2 of every row, (n,): the variance of its random effects, in a linear fit over sigma^2."""
     total = np.zeros(design.n)
     for term, Lambda in zip(design.terms, record.Lambda, strict=True):
         half = np.column_stack([design.columns[c] for c in term.columns]) @ Lambda
@@ -59,12 +61,31 @@ def prior_variance(design: Design, record: FitRecord) -> Floats:
     return total
 
 
-def leverage(design: Design, record: FitRecord) -> Leverage:
-    """Compute the leverage of every row, split into the fixed and the random part."""
+def leverage(design: Design, record: FitRecord | GlmmRecord) -> Leverage:
+    """Compute the leverage of every row, split into the fixed and the random part.
+
+    That of a generalized fit is the leverage of its working linear model; ``unconfounded`` is then relative to the
+    working variance of the row.
+    """
+    if isinstance(record, GlmmRecord):
+        design = working_design(design, record)
+        assert design.weights is not None
+        fixed, random = _parts(design, record)
+        return Leverage(fixed, random, design.weights * prior_variance(design, record))
+    return Leverage(*_parts(design, record), prior_variance(design, record))
+
+
+def _parts(design: Design, record: FitRecord | GlmmRecord) -> tuple[Floats, Floats]:
     _, rows = fit_rows(design, record)
     weights = np.ones(design.n) if design.weights is None else design.weights
     fixed = weights * rows.influence
-    return Leverage(fixed, weights * rows.joint - fixed, prior_variance(design, record))
+    return fixed, weights * rows.joint - fixed
+
+
+def cooks_distance(scaled: Floats, hat: Floats, p: int) -> Floats:
+    """Cook's distance of every row from its scaled residual and leverage, as R's ``cooks.distance``."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (scaled / (1.0 - hat)) ** 2 * hat / max(p, 1)
 
 
 def residuals(design: Design, record: FitRecord, kind: Kind = "response", level: Level = "conditional") -> Floats:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.covariance import Diagonal, Unstructured
+from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.parameters import Parameters
 from mixedpy.core.refit.entries import Entries, entries_are_parameters
 from mixedpy.design import Schema
@@ -18,6 +19,7 @@ from mixedpy.errors import DataError
 
 __all__ = [
     "Parameter",
+    "auxiliary_names",
     "choose_parameters",
     "parameter_list",
     "parameter_table",
@@ -163,6 +165,14 @@ def theta_names(design: Design, schema: Schema) -> list[str]:
         for term, names in zip(design.terms, schema.terms, strict=True)
         for parameter in term.template.parameter_names(names.effects)
     ]
+
+
+def auxiliary_names(schema: Schema, record: GlmmRecord) -> list[str]:
+    """Names of the coefficients of the family's own predictors: "log(size)", "logit(zeros).(Intercept)"."""
+    labels = [f"{a.scale}({a.name})" for a in record.family.auxiliary]
+    if schema.zeros is not None:
+        labels[-1:] = [f"logit(zeros).{name}" for name in schema.zeros.names]
+    return labels
 
 
 def start_values(design: Design, schema: Schema, start: npt.ArrayLike, argument: str = "start") -> Floats:

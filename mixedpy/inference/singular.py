@@ -16,7 +16,7 @@ from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema
-from mixedpy.inference.glmm.response import working_weights
+from mixedpy.inference.glmm.working import working_weights
 
 __all__ = ["scaled_factors", "singular_terms"]
 

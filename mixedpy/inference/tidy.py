@@ -7,14 +7,17 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema
 from mixedpy.inference.criteria import criteria
 from mixedpy.inference.fitted import fitted, residuals
-from mixedpy.inference.leverage import leverage
+from mixedpy.inference.glmm.augment import general_columns
+from mixedpy.inference.leverage import cooks_distance, leverage
+from mixedpy.inference.names import auxiliary_names
 from mixedpy.inference.ranef import coef, ranef
 from mixedpy.inference.rows import frame_on_rows
 from mixedpy.inference.varcorr import to_frame, variance_components
@@ -22,16 +25,19 @@ from mixedpy.inference.variables import as_values, model_columns, rows_used
 
 __all__ = ["Effects", "Scale", "augment", "glance", "tidy"]
 
-Effects = Literal["fixed", "ran_pars", "ran_vals", "ran_coefs"]
+Effects = Literal["fixed", "auxiliary", "ran_pars", "ran_vals", "ran_coefs"]
 Scale = Literal["sdcor", "vcov"]
 
+_ORDER = (
+    "effect", "group", "level", "term", "estimate", "std.error", "statistic", "p.value", "conf.low", "conf.high",
+)  # fmt: skip
 _PREFIX = {"sdcor": ("sd__", "cor__"), "vcov": ("var__", "cov__")}
 
 
 def tidy(
     design: Design,
     schema: Schema,
-    record: FitRecord,
+    record: FitRecord | GlmmRecord,
     *,
     effects: Sequence[Effects],
     conf_int: bool,
@@ -53,15 +59,20 @@ def tidy(
         if effect not in wanted:
             continue
         if effect == "fixed":
-            parts.append(_fixed(schema, record, z))
+            se = np.sqrt(np.diag(record.fixed_vcov))
+            parts.append(
+                _estimates("fixed", schema.fixed_names, record.beta, se, z, test=isinstance(record, GlmmRecord))
+            )
+        elif effect == "auxiliary":
+            names, alpha, se = _auxiliary(schema, record)
+            parts.append(_estimates("auxiliary", names, alpha, se, z, test=False))
         elif effect == "ran_pars":
             parts.append(_parameters(design, schema, record, scale))
         elif effect == "ran_vals":
             parts.append(_values(design, schema, record, z))
         else:
             parts.append(_coefficients(design, schema, record))
-    order = ("effect", "group", "level", "term", "estimate", "std.error", "statistic", "conf.low", "conf.high")
-    present = [name for name in order if any(name in part for part in parts)]
+    present = [name for name in _ORDER if any(name in part for part in parts)]
     columns: dict[str, Any] = {}
     for name in present:
         pieces = [part.get(name, _absent(name, len(part["term"]))) for part in parts]
@@ -74,18 +85,29 @@ def _absent(name: str, n: int) -> list[Any]:
     return [None if name in ("group", "level") else np.nan] * n
 
 
-def _fixed(schema: Schema, record: FitRecord, z: float | None) -> dict[str, Any]:
-    se = record.sigma * np.sqrt(np.diag(record.unscaled_vcov))
-    n = len(schema.fixed_names)
-    part = {"effect": ["fixed"] * n, "group": [None] * n, "term": list(schema.fixed_names), "estimate": record.beta}
-    return {**part, "std.error": se, "statistic": record.beta / se, **_limits(record.beta, se, z)}
+def _auxiliary(schema: Schema, record: FitRecord | GlmmRecord) -> tuple[Sequence[str], Floats, Floats]:
+    """The family's own coefficients with standard errors; a linear model has none."""
+    if isinstance(record, GlmmRecord):
+        return auxiliary_names(schema, record), record.alpha, np.sqrt(np.diag(record.vcov)[record.p :])
+    return (), np.empty(0), np.empty(0)
+
+
+def _estimates(
+    effect: Effects, names: Sequence[str], estimate: Floats, se: Floats, z: float | None, *, test: bool
+) -> dict[str, Any]:
+    n = len(names)
+    part: dict[str, Any] = {"effect": [effect] * n, "group": [None] * n, "term": list(names), "estimate": estimate}
+    part |= {"std.error": se, "statistic": estimate / se}
+    if test:
+        part["p.value"] = 2.0 * ndtr(-np.abs(estimate / se))
+    return {**part, **_limits(estimate, se, z)}
 
 
 def _limits(estimate: Floats, se: Floats, z: float | None) -> dict[str, Floats]:
     return {} if z is None else {"conf.low": estimate - z * se, "conf.high": estimate + z * se}
 
 
-def _parameters(design: Design, schema: Schema, record: FitRecord, scale: Scale) -> dict[str, Any]:
+def _parameters(design: Design, schema: Schema, record: FitRecord | GlmmRecord, scale: Scale) -> dict[str, Any]:
     frame = to_frame(variance_components(design, schema, record), "lower.tri")
     own, joint = _PREFIX[scale]
     terms = [
@@ -100,7 +122,7 @@ def _parameters(design: Design, schema: Schema, record: FitRecord, scale: Scale)
     }
 
 
-def _values(design: Design, schema: Schema, record: FitRecord, z: float | None) -> dict[str, Any]:
+def _values(design: Design, schema: Schema, record: FitRecord | GlmmRecord, z: float | None) -> dict[str, Any]:
     modes = ranef(design, schema, record, condvar=True)
     parts = [
         (group, effect, table[effect], table[f"{effect}_sd"])
@@ -112,7 +134,7 @@ def _values(design: Design, schema: Schema, record: FitRecord, z: float | None) 
     return {**_by_level("ran_vals", [part[:3] for part in parts]), "std.error": se, **_limits(estimate, se, z)}
 
 
-def _coefficients(design: Design, schema: Schema, record: FitRecord) -> dict[str, Any]:
+def _coefficients(design: Design, schema: Schema, record: FitRecord | GlmmRecord) -> dict[str, Any]:
     tables = coef(design, schema, record)
     return _by_level(
         "ran_coefs", [(group, str(name), table[name]) for group, table in tables.items() for name in table]
@@ -129,37 +151,38 @@ def _by_level(effect: str, parts: Sequence[tuple[str, str, pd.Series[float]]]) -
     }
 
 
-def glance(record: FitRecord) -> pd.DataFrame:
+def glance(record: FitRecord | GlmmRecord) -> pd.DataFrame:
     """Lay out what there is one of per fit, as one row."""
     c = criteria(record)
-    last = "REMLcrit" if record.reml else "deviance"
+    last = "REMLcrit" if isinstance(record, FitRecord) and record.reml else "deviance"
     row = {"nobs": record.n, "sigma": record.sigma, "logLik": c.loglik, "AIC": c.aic, "BIC": c.bic, last: c.deviance}
     return pd.DataFrame([{**row, "df.residual": c.df_resid}])
 
 
-def augment(design: Design, schema: Schema, record: FitRecord, data: Any) -> pd.DataFrame:
+def augment(design: Design, schema: Schema, record: FitRecord | GlmmRecord, data: Any) -> pd.DataFrame:
     """Add fitted values, residuals and leverage to the columns of the table that the model reads."""
+    columns = general_columns(design, record) if isinstance(record, GlmmRecord) else _linear_columns(design, record)
+    added = frame_on_rows(schema, np.column_stack(list(columns.values())), list(columns))
+    return pd.concat([_table(schema, data), added], axis=1)
+
+
+def _linear_columns(design: Design, record: FitRecord) -> dict[str, Floats]:
     root = np.ones(design.n) if design.weights is None else np.sqrt(design.weights)
     conditional, r = fitted(design, record), residuals(design, record)
     hat = leverage(design, record).overall
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cook = (root * r / (1.0 - hat)) ** 2 * hat / (record.sigma**2 * max(record.p, 1))
-    offset = np.zeros(design.n) if design.offset is None else design.offset
-    columns = {
+    return {
         ".fitted": conditional,
         ".resid": r,
         ".hat": hat,
-        ".cooksd": cook,
+        ".cooksd": cooks_distance(root * r / record.sigma, hat, record.p),
         ".fixed": fitted(design, record, "marginal"),
         ".mu": conditional,
-        ".offset": offset,
+        ".offset": np.zeros(design.n) if design.offset is None else design.offset,
         ".sqrtXwt": root,
         ".sqrtrwt": root,
         ".weights": root**2,
         ".wtres": root * r,
     }
-    added = frame_on_rows(schema, np.column_stack(list(columns.values())), list(columns))
-    return pd.concat([_table(schema, data), added], axis=1)
 
 
 def _table(schema: Schema, data: Any) -> pd.DataFrame:

@@ -24,10 +24,10 @@ def vcov(schema: Schema, record: Estimates) -> pd.DataFrame:
     return pd.DataFrame(record.fixed_vcov.copy(), index=names, columns=names)
 
 
-def correlation(record: FitRecord) -> Floats:
+def correlation(record: Estimates) -> Floats:
     """Compute the correlations of the fixed-effects estimates, (p, p)."""
-    sd = np.sqrt(np.diag(record.unscaled_vcov))
-    corr: Floats = record.unscaled_vcov / np.outer(sd, sd)
+    sd = np.sqrt(np.diag(record.fixed_vcov))
+    corr: Floats = record.fixed_vcov / np.outer(sd, sd)
     return corr
 
 

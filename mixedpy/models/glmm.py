@@ -38,6 +38,7 @@ from mixedpy.models.glmm_tables import glmm_print_record, summarize_glmm
 from mixedpy.models.request import KEEP, Column, Keep, NaAction
 from mixedpy.models.summary import Summary
 from mixedpy.models.update import update_formula
+from mixedpy.models.views import Views
 from mixedpy.report.html import print_html
 from mixedpy.report.text import print_text
 
@@ -45,7 +46,7 @@ __all__ = ["GlmmFit", "fit_glmm_request"]
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class GlmmFit(Estimated, Checking):
+class GlmmFit(Estimated, Views, Checking):
     """A generalized linear mixed model fitted by :func:`mixedpy.glmer`; nothing that is called on it changes it.
 
     Attributes
@@ -100,10 +101,7 @@ class GlmmFit(Estimated, Checking):
         >>> list(fit.auxiliary.index)
         ['log(size)']
         """
-        labels = [f"{a.scale}({a.name})" for a in self.record.family.auxiliary]
-        if self.schema.zeros is not None:
-            labels[-1:] = [f"logit(zeros).{name}" for name in self.schema.zeros.names]
-        return pd.Series(self.record.alpha.copy(), index=labels, dtype=float)
+        return pd.Series(self.record.alpha.copy(), index=names.auxiliary_names(self.schema, self.record), dtype=float)
 
     @property
     def reml_criterion(self) -> float:

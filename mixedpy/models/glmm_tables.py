@@ -11,16 +11,16 @@ from scipy.special import ndtr
 from mixedpy.core.family import NegativeBinomial2
 from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.inference.glmm.residuals import glmm_residuals
-from mixedpy.inference.varcorr import to_frame, variance_components
-from mixedpy.models.summary import Summary
+from mixedpy.inference.varcorr import variance_components
+from mixedpy.inference.vcov import correlation
+from mixedpy.models.summary import Summary, summary_tables
 from mixedpy.models.tables import MOST_CORRELATED, varcorr_record
-from mixedpy.report.coefmat import coefficient_columns
 from mixedpy.report.records import CoefTable, Criteria, FitHeader, Notes, PrintRecord, SummaryRecord
 
 if TYPE_CHECKING:
     from mixedpy.models.glmm import GlmmFit
 
-__all__ = ["glmm_print_record", "summarize_glmm"]
+__all__ = ["auxiliary_table", "glmm_print_record", "glmm_summary_record", "summarize_glmm"]
 
 
 def glmm_print_record(fit: GlmmFit) -> PrintRecord:
@@ -35,42 +35,48 @@ def glmm_print_record(fit: GlmmFit) -> PrintRecord:
     )
 
 
-def summarize_glmm(fit: GlmmFit, *, show_correlation: bool | None) -> Summary:
-    """Make the summary of a fit; ``show_correlation`` None shows correlations of up to 12 fixed effects."""
-    record, names = fit.record, tuple(fit.schema.fixed_names)
-    p = record.p
-    vcov = record.vcov[:p, :p]
-    se = np.sqrt(np.diag(vcov))
-    z = record.beta / se
-    pvalue = 2.0 * ndtr(-np.abs(z))
-    correlation = vcov / np.outer(se, se)
-    shown = p <= MOST_CORRELATED if show_correlation is None else show_correlation
-    table = CoefTable(
-        names, record.beta, se, z, pvalue=pvalue, statistic="t" if record.family.has_scale else "z", p_statistic="z"
-    )
-    summary = SummaryRecord(
+def glmm_summary_record(fit: GlmmFit, *, show_correlation: bool | None) -> SummaryRecord:
+    """Fill what ``print(fit.summary())`` shows; None shows correlations of up to 12 fixed effects."""
+    record = fit.record
+    shown = record.p <= MOST_CORRELATED if show_correlation is None else show_correlation
+    return SummaryRecord(
         header=_header(fit),
         criteria=_criteria(fit),
         scaled_residuals=np.quantile(glmm_residuals(fit.design, record, "scaled"), [0.0, 0.25, 0.5, 0.75, 1.0]),
-        varcorr=varcorr_record(variance_components(fit.design, fit.schema, fit.record)),
+        varcorr=varcorr_record(variance_components(fit.design, fit.schema, record)),
         notes=_notes(fit),
-        coef=table,
-        correlation=correlation if shown else None,
+        coef=_coefficients(fit),
+        correlation=correlation(record) if shown else None,
     )
-    columns = dict(zip(coefficient_columns(table), (record.beta, se, z, pvalue), strict=True))
-    fixed = list(names)
-    tables = {
-        "fixed": pd.DataFrame(columns, index=fixed),
-        "random": to_frame(variance_components(fit.design, fit.schema, fit.record)),
-        "scaled_residuals": pd.DataFrame([summary.scaled_residuals], columns=["Min", "1Q", "Median", "3Q", "Max"]),
-        "correlation": pd.DataFrame(correlation, index=fixed, columns=fixed),
-    }
-    if len(record.alpha):
-        alpha_se = np.sqrt(np.diag(record.vcov)[p:])
-        tables["auxiliary"] = pd.DataFrame(
-            {"Estimate": record.alpha, "Std. Error": alpha_se}, index=list(fit.auxiliary.index)
-        )
-    return Summary(summary, tables)
+
+
+def _coefficients(fit: GlmmFit) -> CoefTable:
+    """The table of fixed effects with tests by the normal distribution."""
+    record = fit.record
+    se = np.sqrt(np.diag(record.fixed_vcov))
+    z = record.beta / se
+    statistic = "t" if record.family.has_scale else "z"
+    names, pvalue = tuple(fit.schema.fixed_names), 2.0 * ndtr(-np.abs(z))
+    return CoefTable(names, record.beta, se, z, pvalue=pvalue, statistic=statistic, p_statistic="z")
+
+
+def auxiliary_table(fit: GlmmFit) -> CoefTable | None:
+    """The family's own coefficients with standard errors; None for a family that has none."""
+    record = fit.record
+    if not len(record.alpha):
+        return None
+    se = np.sqrt(np.diag(record.vcov)[record.p :])
+    return CoefTable(tuple(fit.auxiliary.index), record.alpha, se, record.alpha / se)
+
+
+def summarize_glmm(fit: GlmmFit, *, show_correlation: bool | None) -> Summary:
+    """Make the summary of a fit; ``show_correlation`` None shows correlations of up to 12 fixed effects."""
+    record = glmm_summary_record(fit, show_correlation=show_correlation)
+    tables = summary_tables(fit, record)
+    own = auxiliary_table(fit)
+    if own is not None:
+        tables["auxiliary"] = pd.DataFrame({"Estimate": own.estimate, "Std. Error": own.se}, index=list(own.names))
+    return Summary(record, tables)
 
 
 def family_label(record: GlmmRecord) -> str:

@@ -10,10 +10,14 @@ import pandas as pd
 
 from mixedpy.errors import MixedpyError
 from mixedpy.inference.criteria import criteria
+from mixedpy.inference.glmm.variance import icc_defined
+from mixedpy.models.fits import Fit
+from mixedpy.models.glmm import GlmmFit
+from mixedpy.models.glmm_tables import auxiliary_table, glmm_summary_record
 from mixedpy.models.lmm import LmmFit
 from mixedpy.models.tables import summary_record, wald_limits
 from mixedpy.report.grids import Grid, grid_html, grid_latex, grid_markdown, grid_text
-from mixedpy.report.model_table import Below, ModelColumn, model_grid
+from mixedpy.report.model_table import GAUSSIAN, Below, ModelColumn, model_grid
 
 __all__ = ["ModelTable", "table"]
 
@@ -91,7 +95,7 @@ class ModelTable:
 
 
 def table(
-    *fits: LmmFit,
+    *fits: Fit,
     names: Sequence[str] | None = None,
     below: Below = "ci",
     level: float = 0.95,
@@ -103,7 +107,7 @@ def table(
 
     Parameters
     ----------
-    *fits : LmmFit
+    *fits : LmmFit or GlmmFit
         The models.
     names : sequence of str, optional
         Their heads; by default Model 1, Model 2, ...
@@ -112,8 +116,8 @@ def table(
     level : float
         Confidence level.
     ddf : {"satterthwaite", "kenward-roger", None}
-        Degrees of freedom of the intervals, and of the p values behind the stars; None takes the normal distribution
-        for the intervals and leaves out the stars.
+        Degrees of freedom of the intervals, and of the p values behind the stars, of linear models; None takes the
+        normal distribution for the intervals and leaves out the stars. Generalized models have the normal distribution.
     digits : int
         Significant digits of standard errors and standard deviations.
     caption : str, optional
@@ -161,6 +165,12 @@ def table(
     """
     if not fits:
         raise ValueError("table() needs at least one fit")
+    for k, fit in enumerate(fits, start=1):
+        if not isinstance(fit, LmmFit | GlmmFit):
+            raise TypeError(
+                f"table(): argument {k} is of type {type(fit).__name__}; fits made by mixedpy.lmer or mixedpy.glmer "
+                "are wanted"
+            )
     if not 0.0 < level < 1.0:
         raise ValueError(f"level={level!r} must lie between 0 and 1")
     heads = [f"Model {k + 1}" for k in range(len(fits))] if names is None else [str(name) for name in names]
@@ -170,8 +180,13 @@ def table(
     return ModelTable(model_grid(columns, below=below, level=level, digits=digits, caption=caption))
 
 
-def _column(fit: LmmFit, name: str, level: float, ddf: str | None) -> ModelColumn:
-    summary = summary_record(fit, ddf, show_correlation=False)
+def _column(fit: Fit, name: str, level: float, ddf: str | None) -> ModelColumn:
+    if isinstance(fit, LmmFit):
+        summary, family, own = summary_record(fit, ddf, show_correlation=False), GAUSSIAN, None
+        method = "REML" if fit.record.reml else "ML"
+    else:
+        summary = glmm_summary_record(fit, show_correlation=False)
+        family, method, own = f"{fit.family} ({fit.link})", _approximation(fit.record.nagq), auxiliary_table(fit)
     lower, upper = wald_limits(summary.coef, level)
     c = criteria(fit.record)
     return ModelColumn(
@@ -182,11 +197,19 @@ def _column(fit: LmmFit, name: str, level: float, ddf: str | None) -> ModelColum
         varcorr=summary.varcorr,
         nobs=fit.nobs,
         ngroups=summary.notes.ngroups,
-        criteria=(
-            ("ICC", fit.icc()),
-            ("Log-likelihood", c.loglik),
-            ("AIC", c.aic),
-            ("BIC", c.bic),
-        ),
-        method="REML" if fit.record.reml else "ML",
+        criteria=(*_icc(fit), ("Log-likelihood", c.loglik), ("AIC", c.aic), ("BIC", c.bic)),
+        method=method,
+        family=family,
+        auxiliary=None if own is None else (own, *wald_limits(own, level)),
     )
+
+
+def _icc(fit: Fit) -> tuple[tuple[str, float], ...]:
+    """The intraclass correlation, where it is defined."""
+    if isinstance(fit, GlmmFit) and not icc_defined(fit.record):
+        return ()
+    return (("ICC", fit.icc()),)
+
+
+def _approximation(nagq: int) -> str:
+    return "ML (Laplace)" if nagq == 1 else f"ML (nAGQ = {nagq})"

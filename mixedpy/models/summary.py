@@ -17,9 +17,10 @@ from mixedpy.report.summary_grids import summary_json, summary_latex, summary_ma
 from mixedpy.report.text import summary_text
 
 if TYPE_CHECKING:
+    from mixedpy.models.fits import Fit
     from mixedpy.models.lmm import LmmFit
 
-__all__ = ["Summary", "summarize"]
+__all__ = ["Summary", "summarize", "summary_tables"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -65,13 +66,17 @@ class Summary:
 def summarize(fit: LmmFit, ddf: str | None, *, show_correlation: bool | None) -> Summary:
     """Make the summary of a fit; ``show_correlation`` None shows correlations of up to 12 fixed effects."""
     record = summary_record(fit, ddf, show_correlation=show_correlation)
+    return Summary(record, summary_tables(fit, record))
+
+
+def summary_tables(fit: Fit, record: SummaryRecord) -> dict[str, pd.DataFrame]:
+    """Lay out the parts of a summary as tables."""
     fixed = list(record.coef.names)
     numbers = (record.coef.estimate, record.coef.se, record.coef.df, record.coef.t, record.coef.pvalue)
     columns = zip(coefficient_columns(record.coef), (x for x in numbers if x is not None), strict=True)
-    tables = {
+    return {
         "fixed": pd.DataFrame(dict(columns), index=fixed),
         "random": to_frame(variance_components(fit.design, fit.schema, fit.record)),
         "scaled_residuals": pd.DataFrame([record.scaled_residuals], columns=["Min", "1Q", "Median", "3Q", "Max"]),
         "correlation": pd.DataFrame(correlation(fit.record), index=fixed, columns=fixed),
     }
-    return Summary(record, tables)

@@ -14,7 +14,7 @@ from mixedpy.models.plots import Plots
 from mixedpy.models.storage.save import save_fit
 
 if TYPE_CHECKING:
-    from mixedpy.models.lmm import LmmFit
+    from mixedpy.models.fits import Fit
 
 __all__ = ["Views"]
 
@@ -25,12 +25,12 @@ class Views:
     __slots__ = ()
 
     @property
-    def plot(self: LmmFit) -> Plots:  # type: ignore[misc]
+    def plot(self: Fit) -> Plots:  # type: ignore[misc]
         """Plots with matplotlib: ``fit.plot.ranef()``, ``.shrinkage()``, ``.trajectories()`` and others."""
         return Plots(self)
 
     def tidy(  # type: ignore[misc]
-        self: LmmFit,
+        self: Fit,
         effects: Effects | Sequence[Effects] = ("fixed", "ran_pars"),
         *,
         conf_int: bool = False,
@@ -42,8 +42,8 @@ class Views:
         Parameters
         ----------
         effects : str or sequence of str
-            ``"fixed"``, ``"ran_pars"`` (standard deviations and correlations), ``"ran_vals"`` (conditional modes),
-            ``"ran_coefs"`` (coefficients per level).
+            ``"fixed"``, ``"auxiliary"`` (a generalized family's own coefficients), ``"ran_pars"`` (standard deviations
+            and correlations), ``"ran_vals"`` (conditional modes), ``"ran_coefs"`` (coefficients per level).
         conf_int : bool
             Whether to add ``conf.low`` and ``conf.high``, of the normal distribution, for fixed effects and modes.
         conf_level : float
@@ -55,7 +55,7 @@ class Views:
         -------
         DataFrame
             ``effect``, ``group``, ``level`` (of modes and coefficients), ``term``, ``estimate``, ``std.error``,
-            ``statistic``; what a row does not have is NaN or None.
+            ``statistic``, and of a generalized fit ``p.value``; what a row does not have is NaN or None.
 
         Examples
         --------
@@ -77,22 +77,28 @@ class Views:
             scale=scale,
         )
 
-    def glance(self: LmmFit) -> pd.DataFrame:  # type: ignore[misc]
+    def glance(self: Fit) -> pd.DataFrame:  # type: ignore[misc]
         """Return what there is one of per fit as one row, with the column names of R's broom.mixed.
 
-        ``nobs``, ``sigma``, ``logLik``, ``AIC``, ``BIC``, ``REMLcrit`` or ``deviance``, ``df.residual``.
+        ``nobs``, ``sigma``, ``logLik``, ``AIC``, ``BIC``, ``REMLcrit`` or ``deviance``, ``df.residual``. The
+        deviance is that of the print-out, -2 log-likelihood; for a generalized fit broom.mixed has the sum of the
+        squared deviance residuals in its place.
         """
         return glance(self.record)
 
-    def augment(self: LmmFit) -> pd.DataFrame:  # type: ignore[misc]
+    def augment(self: Fit) -> pd.DataFrame:  # type: ignore[misc]
         """Return the columns that the model reads with fitted values, residuals and leverage, as R's broom.mixed.
 
         ``.fitted``, ``.resid``, ``.hat``, ``.cooksd``, ``.fixed``, ``.mu``, ``.offset``, ``.sqrtXwt``, ``.sqrtrwt``,
         ``.weights`` and ``.wtres``; a row for each row of the fit, or of the table with ``na_action="exclude"``.
+
+        In a generalized fit ``.fitted``, ``.fixed`` and ``.eta`` are on the scale of the link and ``.mu`` is the mean;
+        ``.resid`` are deviance residuals (NaN for a family that has none), ``.wtres`` Pearson residuals, and ``.hat``
+        is the leverage of the working linear model, where R has a figure of which it warns.
         """
         return augment(self.design, self.schema, self.record, self.request.data)
 
-    def report(self: LmmFit, path: str | os.PathLike[str], *, title: str | None = None) -> None:  # type: ignore[misc]
+    def report(self: Fit, path: str | os.PathLike[str], *, title: str | None = None) -> None:  # type: ignore[misc]
         """Write one self-contained HTML page: data, model, tables, plots, and diagnostics in words.
 
         Images are part of the file; it has no scripts and fetches nothing.
@@ -113,7 +119,7 @@ class Views:
         """
         write_report(self, path, title)
 
-    def save(self: LmmFit, path: str | os.PathLike[str]) -> None:  # type: ignore[misc]
+    def save(self: Fit, path: str | os.PathLike[str]) -> None:  # type: ignore[misc]
         """Write the fit to a file that :func:`mixedpy.load` reads.
 
         The file is a zip archive of JSON and ``.npy`` arrays, described in ``docs/saving.md``; it holds the estimates,

@@ -13,10 +13,13 @@ from mixedpy.report.coefmat import LEGEND, stars
 from mixedpy.report.grids import Grid, Section
 from mixedpy.report.records import CoefTable, Floats, VarCorrRecord
 
-__all__ = ["Below", "ModelColumn", "model_grid"]
+__all__ = ["GAUSSIAN", "Below", "ModelColumn", "model_grid"]
 
 Below = Literal["ci", "se"]
 """What stands below an estimate: its confidence interval, or its standard error in parentheses."""
+
+GAUSSIAN = "gaussian (identity)"
+"""Distribution and link of a linear model."""
 
 _MINUS = "\N{MINUS SIGN}"
 
@@ -42,7 +45,11 @@ class ModelColumn:
     criteria : tuple of (str, float)
         Rows of the last section with decimals: ICC, log-likelihood and the like.
     method : str
-        "REML" or "ML".
+        "REML", "ML" or an approximation to it.
+    family : str
+        Distribution and link; shown where the models of a table differ from a linear one.
+    auxiliary : CoefTable, lower and upper limits, or None
+        The family's own coefficients.
     """
 
     name: str
@@ -54,6 +61,8 @@ class ModelColumn:
     ngroups: tuple[tuple[str, int], ...]
     criteria: tuple[tuple[str, float], ...]
     method: str
+    family: str = GAUSSIAN
+    auxiliary: tuple[CoefTable, Floats, Floats] | None = None
 
 
 def model_grid(
@@ -83,8 +92,10 @@ def model_grid(
         raise ValueError(f"below={below!r} is unknown; use 'ci' or 'se'")
     if isinstance(digits, bool) or digits < 1:
         raise ValueError(f"digits={digits!r} must be at least 1")
+    own = [model.auxiliary for model in models]
     sections = (
-        Section("Fixed effects", tuple(_fixed_rows(models, below, digits))),
+        Section("Fixed effects", tuple(_estimate_rows([(m.coef, m.lower, m.upper) for m in models], below, digits))),
+        *([Section("Distribution", tuple(_estimate_rows(own, below, digits)))] if any(own) else []),
         Section("Random effects", tuple(_random_rows(models, digits))),
         Section("Model", tuple(_size_rows(models))),
     )
@@ -109,26 +120,29 @@ def _text(value: float, decimals: int) -> str:
     return text.replace("-", "" if float(text) == 0 else _MINUS)
 
 
-def _fixed_rows(models: Sequence[ModelColumn], below: Below, digits: int) -> list[tuple[str, ...]]:
+def _estimate_rows(
+    models: Sequence[tuple[CoefTable, Floats, Floats] | None], below: Below, digits: int
+) -> list[tuple[str, ...]]:
+    """Two rows for each coefficient: estimates, and below them limits or standard errors."""
     rows = []
-    for name in dict.fromkeys(name for model in models for name in model.coef.names):
-        first, second = [name], [""]
-        at = [model.coef.names.index(name) if name in model.coef.names else None for model in models]
-        errors = [float(m.coef.se[k]) for m, k in zip(models, at, strict=True) if k is not None]
-        decimals = max(_decimals(se, digits) for se in errors)
-        for model, k in zip(models, at, strict=True):
-            if k is None:
-                first.append("")
-                second.append("")
-                continue
-            mark = "" if model.coef.pvalue is None else stars(float(model.coef.pvalue[k])).strip()
-            first.append(_text(float(model.coef.estimate[k]), decimals) + mark)
-            limits = [_text(float(side[k]), decimals) for side in (model.lower, model.upper)]
-            second.append(
-                f"[{', '.join(limits)}]" if below == "ci" else f"({_text(float(model.coef.se[k]), decimals)})"
-            )
-        rows += [tuple(first), tuple(second)]
+    for name in dict.fromkeys(name for model in models if model is not None for name in model[0].names):
+        found = [
+            None if model is None or name not in model[0].names else (*model, model[0].names.index(name))
+            for model in models
+        ]
+        decimals = max(_decimals(float(one[0].se[one[3]]), digits) for one in found if one is not None)
+        cells = [("", "") if one is None else _estimate_cells(*one, below, decimals) for one in found]
+        rows += [(name, *(first for first, _ in cells)), ("", *(second for _, second in cells))]
     return rows
+
+
+def _estimate_cells(
+    coef: CoefTable, lower: Floats, upper: Floats, k: int, below: Below, decimals: int
+) -> tuple[str, str]:
+    mark = "" if coef.pvalue is None else stars(float(coef.pvalue[k])).strip()
+    limits = [_text(float(side[k]), decimals) for side in (lower, upper)]
+    second = f"[{', '.join(limits)}]" if below == "ci" else f"({_text(float(coef.se[k]), decimals)})"
+    return _text(float(coef.estimate[k]), decimals) + mark, second
 
 
 def _random_rows(models: Sequence[ModelColumn], digits: int) -> list[tuple[str, ...]]:
@@ -165,5 +179,7 @@ def _size_rows(models: Sequence[ModelColumn]) -> list[tuple[str, ...]]:
         values = [dict(model.criteria).get(name) for model in models]
         decimals = 3 if name == "ICC" else 1
         rows.append((name, *("" if value is None else _text(value, decimals) for value in values)))
+    if any(model.family != GAUSSIAN for model in models):
+        rows.append(("Family (link)", *(model.family for model in models)))
     rows.append(("Fitted by", *(model.method for model in models)))
     return rows

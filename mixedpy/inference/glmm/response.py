@@ -13,7 +13,7 @@ from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.design import Schema, zero_columns
 from mixedpy.inference.fitted import Level, fixed_part, random_part
 
-__all__ = ["Response", "auxiliary_predictors", "new_auxiliary_predictors", "of_rows", "working_weights"]
+__all__ = ["Response", "auxiliary_predictors", "new_auxiliary_predictors", "of_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +62,6 @@ def _predictors(record: GlmmRecord, auxiliary: tuple[Floats | None, ...]) -> Pre
         out.append(share if columns is None else columns @ share)
         start += size
     return tuple(out)
-
-
-def working_weights(design: Design, record: GlmmRecord) -> Floats:
-    """Weights of the working linear model at the conditional modes, (n,), as the fit took them: -l'', or its mean.
-
-    Observed weights may be negative in rows of a family that is not log-concave.
-    """
-    response = of_rows(design, record)
-    arguments = design.y, response.m, response.eta, response.xi
-    weights = record.family.expected(*arguments)[0] if record.expected else record.family.slopes(*arguments)[1]
-    return np.asarray(np.broadcast_to(weights, design.n), np.float64)
 
 
 def of_rows(design: Design, record: GlmmRecord, level: Level = "conditional") -> Response:

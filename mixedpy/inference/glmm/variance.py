@@ -21,7 +21,7 @@ from mixedpy.errors import MixedpyError
 from mixedpy.inference.fitted import fixed_part
 from mixedpy.inference.glmm.response import auxiliary_predictors, of_rows
 
-__all__ = ["Overdispersion", "RSquared", "glmm_icc", "overdispersion", "r_squared"]
+__all__ = ["Overdispersion", "RSquared", "glmm_icc", "icc_defined", "overdispersion", "r_squared"]
 
 _LATENT = {"logit": np.pi**2 / 3.0, "probit": 1.0, "cloglog": np.pi**2 / 6.0}
 
@@ -97,13 +97,23 @@ def _term_variances(design: Design, record: GlmmRecord) -> tuple[float, float]:
     return grouped, extra
 
 
+def icc_defined(record: GlmmRecord) -> bool:
+    """Whether the variance of the response on the scale of the link has an agreed form."""
+    family = record.family
+    if family.name == "binomial":
+        return family.link in _LATENT
+    return (family.link == "log" and not family.name.startswith(("hurdle", "zero-inflated"))) or (
+        family.name == "gaussian" and family.link == "identity"
+    )
+
+
 def _response_variance(design: Design, record: GlmmRecord, control: Control) -> float:
     family = record.family
     if family.name == "binomial" and family.link in _LATENT:
         return float(_LATENT[family.link])
     if family.name == "gaussian" and family.link == "identity":
         return record.sigma**2
-    if family.link != "log" or family.name.startswith(("hurdle", "zero-inflated", "binomial")):
+    if not icc_defined(record):
         raise MixedpyError(
             f"the variance of the family {family.name} on the scale of its link {family.link} has no agreed form, so "
             "that R^2 and the intraclass correlation are not defined"
