@@ -7,7 +7,7 @@ columns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -26,6 +26,7 @@ _ZERO = Auxiliary("zeros", "logit")
 class _WithZeros(Family):
     """What both kinds share."""
 
+    link: str = field(init=False)
     counts: CountFamily
 
     def __init__(self, counts: CountFamily):

@@ -28,7 +28,7 @@ __all__ = ["damaged", "read_archive", "write_archive"]
 
 _MANIFEST = "manifest.json"
 _DTYPES = frozenset({"<f8", "<f4", "<i8", "<i4", "<i2", "|i1", "<u8", "<u4", "<u2", "|u1", "|b1"})
-_MOST_DIMENSIONS = 2
+_MOST_DIMENSIONS = 3
 _HEADER = re.compile(
     rb"\x93NUMPY\x01\x00(?P<length>..)(?P<text>\{'descr': '(?P<dtype>[<|][fiub][1248])', 'fortran_order': False, "
     rb"'shape': \((?P<shape>(?:\d{1,18}(?:, ?|(?=\))))*)\), \} *\n)",
@@ -54,7 +54,7 @@ def write_archive(path: Path, content: Mapping[str, Any], arrays: Sequence[NDArr
     content : mapping
         What goes into the manifest beside the list of arrays: JSON values.
     arrays : sequence of arrays
-        Of at most two dimensions; stored as ``arrays/0.npy``, ``arrays/1.npy``, ...
+        Of at most three dimensions; stored as ``arrays/0.npy``, ``arrays/1.npy``, ...
     """
     members = [_npy(array) for array in arrays]
     digests = [hashlib.sha256(data).hexdigest() for data in members]

@@ -12,22 +12,28 @@ from dataclasses import fields
 import numpy as np
 
 from mixedpy.core.arrays import Design
+from mixedpy.core.family import Hurdle, ZeroInflated
+from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema, TermSchema
 from mixedpy.design.bases import BasisState
 from mixedpy.design.encode import Encoding, Part, Variable
 from mixedpy.formula import deparse
+from mixedpy.models.glmm_fitting import MOST_NODES
 from mixedpy.models.storage.codec import Unreadable
 
 __all__ = ["check_fit"]
 
 _LARGEST = 1e150
+_WIDEST = 600.0
+"""Logarithm of a dispersion beyond which it, or its inverse, is no number."""
+
 _MOST_COLUMNS = 10_000
 """Of a basis; more are not read, since a file could ask for endless work."""
 
 
-def check_fit(design: Design, schema: Schema, record: FitRecord) -> None:
-    """Check sizes, positions and signs of a linear fit.
+def check_fit(design: Design, schema: Schema, record: FitRecord | GlmmRecord) -> None:
+    """Check sizes, positions and signs of a fit.
 
     Raises
     ------
@@ -36,7 +42,11 @@ def check_fit(design: Design, schema: Schema, record: FitRecord) -> None:
     """
     _check_design(design)
     _check_schema(design, schema)
-    _check_record(design, record)
+    _check_estimates(design, record)
+    if isinstance(record, GlmmRecord):
+        _check_general(design, schema, record)
+    else:
+        _check_linear(design, schema, record)
 
 
 def _demand(holds: bool, what: str) -> None:
@@ -85,7 +95,7 @@ def _check_schema(design: Design, schema: Schema) -> None:
 
 def _check_bases(schema: Schema) -> None:
     """Evaluate every basis at one point: it must give as many columns as its variable has names."""
-    encodings = (schema.fixed, *(term.encoding for term in schema.terms))
+    encodings = [schema.fixed, *([] if schema.zeros is None else [schema.zeros]), *(t.encoding for t in schema.terms)]
     widths = {deparse(v.node): len(v.endings) for e in encodings for v in e.variables if v.endings is not None}
     for name, state in schema.states.items():
         sizes = [k for k in _whole_numbers(state) if k > _MOST_COLUMNS]
@@ -130,13 +140,48 @@ def _width(part: Part, variable: Variable) -> int:
     return len(variable.coding.endings) if variable.coding is not None and part.coding == variable.coding.name else 0
 
 
-def _check_record(design: Design, record: FitRecord) -> None:
-    p = design.p
+def _check_estimates(design: Design, record: FitRecord | GlmmRecord) -> None:
     sizes = [term.template.size for term in design.terms]
     _demand(record.n == design.n, "the estimates are of as many rows")
-    _demand(record.theta.shape == (sum(sizes),) == record.convergence.start.shape, "theta has its length")
-    _demand(record.beta.shape == (p,) and record.unscaled_vcov.shape == (p, p), "the fixed effects have estimates")
+    _demand(record.theta.shape == (sum(sizes),), "theta has its length")
+    _demand(record.beta.shape == (design.p,), "the fixed effects have estimates")
     _demand(len(record.Lambda) == len(record.modes) == len(design.terms), "every random term has estimates")
     for term, Lambda, modes in zip(design.terms, record.Lambda, record.modes, strict=True):
         _demand(Lambda.shape == (term.m, term.m) and modes.shape == (term.n_levels, term.m), "random effects fit")
+
+
+def _check_linear(design: Design, schema: Schema, record: FitRecord) -> None:
+    _demand(schema.zeros is None, "a linear fit has no zeros of its own")
+    _demand(record.convergence.start.shape == record.theta.shape, "the start has its length")
+    _demand(record.unscaled_vcov.shape == (design.p, design.p), "the fixed effects have a covariance matrix")
     _demand(0 < record.sigma < _LARGEST, "sigma is positive, and its square a number")
+
+
+def _check_general(design: Design, schema: Schema, record: GlmmRecord) -> None:
+    family, p, s = record.family, design.p, len(record.alpha)
+    columns = record.auxiliary
+    _demand(len(columns) == len(family.auxiliary), "every predictor of the family has its columns")
+    _demand(all(c is None or (c.ndim == 2 and len(c) == design.n) for c in columns), "these have the rows of the table")
+    _demand(all(c is None or bool(np.isfinite(c).all()) for c in columns), "these are finite")
+    widths = [1 if c is None else c.shape[1] for c in columns]
+    _demand(record.alpha.shape == (sum(widths),), "the family's own predictors have coefficients")
+    if schema.zeros is None:
+        _demand(all(c is None for c in columns), "columns of zeros have names")
+    else:
+        _demand(isinstance(family, ZeroInflated | Hurdle), "the zeros have a distribution")
+        _check_encoding(schema.zeros)
+        _demand(len(schema.zeros.names) == widths[-1], "columns of zeros have names")
+        constant = schema.zeros.names == ("(Intercept)",)
+        _demand((columns[-1] is None) == constant, "only a constant has no columns")
+    m = np.ones(1) if design.weights is None else design.weights
+    _demand(family.check(design.y, m) is None, "the response is one of the family")
+    _demand(0 <= record.nagq <= MOST_NODES, "the number of nodes is in its range")
+    _demand(not record.expected or family.has_expected, "the family has expected weights")
+    _demand(record.vcov.shape == (p + s, p + s), "the coefficients have a covariance matrix")
+    _demand(record.convergence.start.shape == (len(record.theta) + p + s,), "the start has its length")
+    _demand(len(record.condvar) == len(design.terms), "every random term has conditional covariances")
+    for term, condvar in zip(design.terms, record.condvar, strict=True):
+        _demand(condvar.shape == (term.n_levels, term.m, term.m), "conditional covariances fit")
+    values = (record.theta, record.beta, record.alpha, *record.modes, *record.Lambda)
+    _demand(all(bool((np.abs(v) < _LARGEST).all()) for v in values), "the estimates are numbers")
+    _demand(not family.has_scale or abs(float(record.alpha[0])) < _WIDEST, "the dispersion is a number")

@@ -20,6 +20,21 @@ from numpy.typing import NDArray
 
 from mixedpy.core.correlated import Autoregressive, CompoundSymmetry
 from mixedpy.core.covariance import Diagonal, Template, Unstructured
+from mixedpy.core.family import (
+    Beta,
+    BetaBinomial,
+    Binomial,
+    CountFamily,
+    Family,
+    Gamma,
+    Gaussian,
+    Hurdle,
+    InverseGaussian,
+    NegativeBinomial1,
+    NegativeBinomial2,
+    Poisson,
+    ZeroInflated,
+)
 from mixedpy.design import Schema, TermSchema
 from mixedpy.design.bases import STATES, BasisState
 from mixedpy.design.evaluate import UserFunction
@@ -31,9 +46,13 @@ from mixedpy.formula.syntax import Call, Node
 
 __all__ = ["FAMILIES", "FUNCTIONS", "Reader", "Unreadable", "Writer"]
 
+_COUNTS: tuple[type, ...] = (Poisson, NegativeBinomial2, NegativeBinomial1)
+
 FAMILIES: dict[Any, tuple[type, ...]] = {
     Template: (Unstructured, Diagonal, CompoundSymmetry, Autoregressive),
     BasisState: STATES,
+    Family: (*_COUNTS, Binomial, Gaussian, Gamma, InverseGaussian, Beta, BetaBinomial, ZeroInflated, Hurdle),
+    CountFamily: _COUNTS,
 }
 """Classes that an annotation stands for, where it is not a class to be built itself."""
 

@@ -7,19 +7,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.errors import DataError
+from mixedpy.models.fits import Fit
+from mixedpy.models.glmm import GlmmFit
+from mixedpy.models.glmm_request import GlmmRequest
 from mixedpy.models.lmm import LmmFit
 from mixedpy.models.request import Request
 from mixedpy.models.storage.archive import damaged, read_archive
 from mixedpy.models.storage.checks import check_fit
 from mixedpy.models.storage.codec import Reader, Unreadable
-from mixedpy.models.storage.save import ARGUMENTS, FORMAT, PARTS, VERSION
+from mixedpy.models.storage.save import FORMAT, KINDS, VERSION
 from mixedpy.models.storage.table import read_table
 
 __all__ = ["load"]
 
 
-def load(path: str | os.PathLike[str], *, functions: Mapping[str, Callable[..., Any]] | None = None) -> LmmFit:
+def load(path: str | os.PathLike[str], *, functions: Mapping[str, Callable[..., Any]] | None = None) -> Fit:
     """Read a fit that ``fit.save`` wrote.
 
     The file is data only: nothing in it is run, and no class or module is looked up by a name from it. What it holds
@@ -30,11 +34,11 @@ def load(path: str | os.PathLike[str], *, functions: Mapping[str, Callable[..., 
     path : str or path
         The file.
     functions : dict, optional
-        The functions that were given to ``lmer`` as ``functions=``, if any: a file has their names only.
+        The functions that were given to ``lmer`` or ``glmer`` as ``functions=``, if any: a file has their names only.
 
     Returns
     -------
-    LmmFit
+    LmmFit or GlmmFit
         Equal to the fit that was saved, estimates and predictions to the last bit. The table behind it, which
         ``update`` fits again, has the columns that the model reads; texts have become categories.
 
@@ -85,12 +89,15 @@ def _check_functions(path: Path, content: dict[str, Any], given: Mapping[str, An
         )
 
 
-def _fit(content: dict[str, Any], reader: Reader) -> LmmFit:
-    if content.get("kind") != "linear":
+def _fit(content: dict[str, Any], reader: Reader) -> Fit:
+    kind = KINDS.get(content.get("kind", ""))
+    if kind is None:
         raise Unreadable(f"there is no kind of fit {content.get('kind')!r}")
-    parts = {name: reader.read(content[name], kind) for name, kind in PARTS.items()}
+    parts = {name: reader.read(content[name], annotation) for name, annotation in kind.parts.items()}
     check_fit(**parts)
     given = content["request"]
-    arguments = {name: reader.read(given[name], kind) for name, kind in ARGUMENTS.items() if name in given}
-    request = Request(data=read_table(reader, parts["schema"], content["table"]), **arguments)
-    return LmmFit(**parts, request=request)
+    arguments = {name: reader.read(given[name], hint) for name, hint in kind.arguments.items() if name in given}
+    table = read_table(reader, parts["schema"], content["table"])
+    if isinstance(parts["record"], GlmmRecord):
+        return GlmmFit(**parts, request=GlmmRequest(data=table, **arguments))
+    return LmmFit(**parts, request=Request(data=table, **arguments))
