@@ -9,8 +9,11 @@ import pandas as pd
 from scipy.special import ndtri
 
 from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import FitRecord
-from mixedpy.design import Schema, fixed_columns, offset_column
+from mixedpy.design import Schema, fixed_columns, offset_column, zero_columns
+from mixedpy.inference.glmm.limits import mean_with_limits
+from mixedpy.inference.glmm.response import new_auxiliary_predictors
 from mixedpy.inference.predict import predict
 from mixedpy.inference.predictors import of_table
 from mixedpy.inference.selection import Selection
@@ -25,12 +28,11 @@ class Averaged:
 
     Attributes
     ----------
-    fit, se, lower, upper : (g,) arrays
-        Estimates, standard errors and confidence limits.
+    fit, lower, upper : (g,) arrays
+        Estimates and confidence limits.
     """
 
     fit: Floats
-    se: Floats
     lower: Floats
     upper: Floats
 
@@ -56,11 +58,18 @@ class LevelCurves:
 
 
 def averaged(
-    design: Design, schema: Schema, record: FitRecord, rows: pd.DataFrame, points: pd.DataFrame, *, level: float
+    design: Design,
+    schema: Schema,
+    record: FitRecord | GlmmRecord,
+    rows: pd.DataFrame,
+    points: pd.DataFrame,
+    *,
+    level: float,
 ) -> Averaged:
     """Average the fixed part over the rows of the data, with some columns set to given values in all of them.
 
-    The limits are those of the normal distribution; the covariance parameters count as known.
+    The limits are those of the normal distribution; the covariance parameters of a linear fit count as known. In a
+    generalized fit linear predictors are averaged, and the result and its limits put on the scale of the response.
 
     Parameters
     ----------
@@ -81,17 +90,21 @@ def averaged(
         combinations, share = pd.DataFrame(index=range(1)), np.ones(1)
     X = np.empty((len(points), record.p))
     offset = np.zeros(len(points))
+    zeros = None if schema.zeros is None else np.empty((len(points), len(schema.zeros.names)))
     constant = 0.0 if design.offset is None else float(design.offset.mean())
     for k in range(len(points)):
         set_to = points.iloc[np.full(len(combinations), k)].set_axis(combinations.index, axis=0)
         table = pd.concat([combinations, set_to], axis=1)
         X[k] = share @ fixed_columns(schema, table)
+        if zeros is not None:
+            zeros[k] = share @ zero_columns(schema, table)
         known = offset_column(schema, table) if _reads(schema, table) else None
         offset[k] = constant if known is None else share @ known
-    fit = X @ record.beta + offset
-    se = record.sigma * np.sqrt(np.einsum("gp,pq,gq->g", X, record.unscaled_vcov, X))
-    half = float(ndtri(0.5 + level / 2)) * se
-    return Averaged(fit, se, fit - half, fit + half)
+    fit, z = X @ record.beta + offset, float(ndtri(0.5 + level / 2))
+    if isinstance(record, GlmmRecord):
+        return Averaged(*mean_with_limits(record, fit, X, zeros, z))
+    half = z * np.sqrt(np.einsum("gp,pq,gq->g", X, record.fixed_vcov, X))
+    return Averaged(fit, fit - half, fit + half)
 
 
 def _reads(schema: Schema, table: pd.DataFrame) -> bool:
@@ -102,7 +115,7 @@ def _reads(schema: Schema, table: pd.DataFrame) -> bool:
 def level_curves(
     design: Design,
     schema: Schema,
-    record: FitRecord,
+    record: FitRecord | GlmmRecord,
     rows: pd.DataFrame,
     *,
     group: str,
@@ -140,5 +153,9 @@ def level_curves(
     return LevelCurves(grid, categories, conditional.reshape(shape), population.reshape(shape))
 
 
-def _predict(schema: Schema, record: FitRecord, table: pd.DataFrame, chosen: Selection) -> Floats:
-    return predict(of_table(schema, record, table, chosen=chosen), schema, record, chosen, True)
+def _predict(schema: Schema, record: FitRecord | GlmmRecord, table: pd.DataFrame, chosen: Selection) -> Floats:
+    """Fitted means."""
+    eta = predict(of_table(schema, record, table, chosen=chosen), schema, record, chosen, True)
+    if isinstance(record, GlmmRecord):
+        return record.family.mean(eta, new_auxiliary_predictors(schema, record, table))
+    return eta

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema
 
@@ -59,13 +60,14 @@ def variances(design: Design, schema: Schema, record: FitRecord) -> Variances:
     return Variances(terms, float(terms.sum()), random_variance(design, record), record.sigma**2)
 
 
-def random_variance(design: Design, record: FitRecord) -> Floats:
+def random_variance(design: Design, record: FitRecord | GlmmRecord) -> Floats:
     """Compute the variance that each random term gives to a row, averaged over the rows: trace(Z Sigma Z') / n."""
+    scale = 1.0 if isinstance(record, GlmmRecord) else record.sigma**2
     found = np.empty(len(design.terms))
     for i, (term, Lambda) in enumerate(zip(design.terms, record.Lambda, strict=True)):
         Z = [design.columns[c] for c in term.columns]
         moments = np.array([[a @ b for b in Z] for a in Z]) / design.n  # (m, m)
-        found[i] = record.sigma**2 * np.sum(moments * (Lambda @ Lambda.T))
+        found[i] = scale * np.sum(moments * (Lambda @ Lambda.T))
     return found
 
 

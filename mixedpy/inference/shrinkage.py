@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema
 from mixedpy.inference.fitted import fixed_part
+from mixedpy.inference.glmm.alone import levels_alone
 from mixedpy.inference.pooling import alone
 
 __all__ = ["Shrinkage", "shrinkage"]
@@ -26,7 +28,8 @@ class Shrinkage:
     levels : tuple of str
         The J levels.
     none : (J, m) array
-        Least squares on the rows of each level; NaN where they do not determine all m coefficients.
+        Least squares, or maximum likelihood, on the rows of each level; NaN where they do not determine all m
+        coefficients, as where all responses of a level are alike.
     partial : (J, m) array
         Fixed effects plus conditional modes.
     complete : (m,) array
@@ -43,10 +46,11 @@ class Shrinkage:
     covariance: Floats
 
 
-def shrinkage(design: Design, schema: Schema, record: FitRecord, group: str) -> Shrinkage:
+def shrinkage(design: Design, schema: Schema, record: FitRecord | GlmmRecord, group: str) -> Shrinkage:
     """Compare no, partial and complete pooling of the effects of a grouping factor.
 
-    Without pooling, each level's coefficients are those of weighted least squares on its own rows; what other columns
+    Without pooling, each level's coefficients are those of weighted least squares on its own rows, in a generalized
+    model those of maximum likelihood; what other columns
     of the fixed part and other grouping factors contribute is held at its estimate in the mixed model.
 
     Parameters
@@ -71,12 +75,17 @@ def shrinkage(design: Design, schema: Schema, record: FitRecord, group: str) -> 
             rest += sum(design.columns[c] * modes[term.codes, a] for a, c in enumerate(term.columns))
     modes = np.column_stack([record.modes[k] for k in own])
     m = len(effects)
+    scale = 1.0 if isinstance(record, GlmmRecord) else record.sigma**2
     covariance = np.zeros((m, m))
     at = 0
     for k in own:
         size = design.terms[k].m
-        covariance[at : at + size, at : at + size] = record.sigma**2 * record.Lambda[k] @ record.Lambda[k].T
+        covariance[at : at + size, at : at + size] = scale * record.Lambda[k] @ record.Lambda[k].T
         at += size
-    w = np.ones(design.n) if design.weights is None else design.weights
-    none, _ = alone(design.y - rest, [design.columns[c] for c in columns], w, codes, J)
+    own_columns = [design.columns[c] for c in columns]
+    if isinstance(record, GlmmRecord):
+        none = levels_alone(design, record, rest, own_columns, codes, J)
+    else:
+        w = np.ones(design.n) if design.weights is None else design.weights
+        none, _ = alone(design.y - rest, own_columns, w, codes, J)
     return Shrinkage(effects, schema.terms[own[0]].levels, none, complete + modes, complete, covariance)

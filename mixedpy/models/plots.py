@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
-from mixedpy.core.conditional import conditional_covariance
-from mixedpy.errors import DataError
+from mixedpy.core.glmm.record import GlmmRecord
+from mixedpy.errors import DataError, MixedpyError
 from mixedpy.inference.curves import averaged, level_curves
 from mixedpy.inference.fitted import fitted, residuals
+from mixedpy.inference.glmm.residuals import quantile_residuals
+from mixedpy.inference.glmm.response import of_rows
+from mixedpy.inference.glmm.variance import response_variance
 from mixedpy.inference.icc import random_variance
+from mixedpy.inference.ranef import effect_covariances
 from mixedpy.inference.shrinkage import shrinkage
 from mixedpy.inference.varcorr import variance_components
 from mixedpy.inference.variables import fixed_variables, grid_of, grouping_variables, rows_used
@@ -37,12 +42,14 @@ from mixedpy.report.plots.trajectories import draw_trajectories
 from mixedpy.report.plots.variance import draw_variance
 
 if TYPE_CHECKING:
-    from mixedpy.models.lmm import LmmFit
+    from mixedpy.models.fits import Fit
 
 __all__ = ["Plots"]
 
 _POINTS = 50
 _MOST_RUG = 500
+_TINY = 1e-15
+"""Probabilities nearer than this to 0 or 1 have no finite normal quantile worth drawing."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -61,7 +68,7 @@ class Plots:
     plots of Reaction ~ Days + (Days | Subject): ranef, shrinkage, trajectories, ...
     """
 
-    fit: LmmFit
+    fit: Fit
 
     def __repr__(self) -> str:
         kinds = "ranef, shrinkage, trajectories, variance, residuals, qq, effects, profile"
@@ -122,7 +129,7 @@ class Plots:
     def shrinkage(
         self, group: str | None = None, *, effects: Sequence[str] | None = None, ax: AxesLike = None
     ) -> Panels:
-        """Draw arrows from the estimates of each level alone to those of the mixed model.
+        """Draw arrows from the estimates of each level alone to those of the mixed model, on the scale of the link.
 
         Parameters
         ----------
@@ -162,7 +169,8 @@ class Plots:
     ) -> Panels:
         """Draw the data of each level, its fitted curve, and the curve of the fixed effects.
 
-        Other predictors are held at the level's mean, or its most frequent category.
+        Other predictors are held at the level's mean, or its most frequent category. The curves of a generalized fit
+        are means of the response.
 
         Parameters
         ----------
@@ -207,7 +215,8 @@ class Plots:
     def variance(self, *, ax: AxesLike = None) -> Panels:
         """Draw the variance components as shares of the variance around the fixed effects, with the ICC.
 
-        The variance of a term with slopes is averaged over the rows.
+        The variance of a term with slopes is averaged over the rows. In a generalized fit all variances are on the
+        scale of the link, the last being that of the response itself (see :meth:`mixedpy.GlmmFit.r2`).
 
         Parameters
         ----------
@@ -217,9 +226,14 @@ class Plots:
         fit = self.fit
         components = variance_components(fit.design, fit.schema, fit.record)
         effects = tuple(tuple(zip(t.effects, t.sd.tolist(), strict=True)) for t in components.terms)
+        if isinstance(fit.record, GlmmRecord):
+            last = f"Response,\n{fit.record.family.link} scale"
+            residual = response_variance(fit.design, fit.record, fit.request.control)
+        else:
+            last, residual = "Residual", fit.sigma**2
         record = VarianceRecord(
-            (*(t.name for t in components.terms), "Residual"),
-            np.append(random_variance(fit.design, fit.record), fit.sigma**2),
+            (*(t.name for t in components.terms), last),
+            np.append(random_variance(fit.design, fit.record), residual),
             (*effects, ()),
             fit.icc(),
         )
@@ -227,6 +241,9 @@ class Plots:
 
     def residuals(self, *, level: float = 0.95, group: str | None = None, ax: AxesLike = None) -> Panels:
         """Draw four views of the scaled residuals: against fitted values, their spread, normal quantiles, by group.
+
+        Those of a generalized fit are its quantile residuals on the normal scale, standard normal where the model holds
+        (those of a discrete response drawn with seed 0), against linear predictors.
 
         Parameters
         ----------
@@ -240,16 +257,25 @@ class Plots:
         _check_level(level)
         fit, group = self.fit, self._group(group)
         k = next(k for k, term in enumerate(fit.schema.terms) if term.group == group)
-        scaled = residuals(fit.design, fit.record, "scaled")
+        if isinstance(fit.record, GlmmRecord):
+            response = of_rows(fit.design, fit.record)
+            u = quantile_residuals(fit.design.y, response, 0)
+            scaled, at = ndtri(np.clip(u, _TINY, 1.0 - _TINY)), response.eta
+            names = ("quantile residual", "linear predictor")
+        else:
+            scaled, at = residuals(fit.design, fit.record, "scaled"), fitted(fit.design, fit.record)
+            names = ("scaled residual", "fitted value")
         by_level = pd.Series(scaled).groupby(fit.design.terms[k].codes)
         quartiles = np.array([by_level.quantile(q) for q in (0.25, 0.5, 0.75)], dtype=np.float64).T
-        record = ResidualRecord(fitted(fit.design, fit.record), scaled, group, quartiles)
+        record = ResidualRecord(at, scaled, group, quartiles, *names)
         return draw_residuals(record, level=level, ax=ax)
 
     def effects(
         self, x: str | Sequence[str] | None = None, *, by: str | None = None, level: float = 0.95, ax: AxesLike = None
     ) -> Panels:
         """Draw the fitted effects of the predictors with confidence bands, averaged over the rows of the data.
+
+        Those of a generalized fit are means of the response at random effects of zero: linear predictors are averaged.
 
         Parameters
         ----------
@@ -258,7 +284,7 @@ class Plots:
         by : str, optional
             Second column, with a curve for each of its categories, or for its mean less and plus a standard deviation.
         level : float
-            Confidence level; covariance parameters count as known.
+            Confidence level; covariance parameters of a linear fit count as known.
         ax : Axes or sequence of Axes, optional
             Where to draw, one for each of ``x``.
         """
@@ -295,6 +321,8 @@ class Plots:
         ax : Axes or sequence of Axes, optional
             Where to draw, one for each parameter.
         """
+        if isinstance(self.fit.record, GlmmRecord):
+            raise MixedpyError("profiles of generalized fits have no plot; fit.profile().zeta holds their points")
         return one_or_all(self.fit.profile(parm).plot(kind, levels=levels, ax=ax))
 
     def _effect(self, rows: pd.DataFrame, x: str, by: str | None, level: float) -> EffectPanel:
@@ -328,7 +356,7 @@ class Plots:
 
     def _modes(self, group: str, effects: Sequence[str] | None) -> list[EffectModes]:
         fit = self.fit
-        covariances = conditional_covariance(fit.design, fit.record)
+        covariances = effect_covariances(fit.design, fit.record)
         found = {
             effect: EffectModes(names.group, effect, names.levels, modes[:, a], np.sqrt(covariance[:, a, a]))
             for names, modes, covariance in zip(fit.schema.terms, fit.record.modes, covariances, strict=True)

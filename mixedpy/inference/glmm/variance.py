@@ -20,8 +20,9 @@ from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.errors import MixedpyError
 from mixedpy.inference.fitted import fixed_part
 from mixedpy.inference.glmm.response import auxiliary_predictors, of_rows
+from mixedpy.inference.icc import random_variance
 
-__all__ = ["Overdispersion", "RSquared", "glmm_icc", "icc_defined", "overdispersion", "r_squared"]
+__all__ = ["Overdispersion", "RSquared", "glmm_icc", "icc_defined", "overdispersion", "r_squared", "response_variance"]
 
 _LATENT = {"logit": np.pi**2 / 3.0, "probit": 1.0, "cloglog": np.pi**2 / 6.0}
 
@@ -80,21 +81,14 @@ def _variances(design: Design, record: GlmmRecord, control: Control) -> _Varianc
     eta = fixed_part(design, record)
     if design.offset is not None:
         eta = eta - design.offset
-    return _Variances(float(np.var(eta, ddof=1)), by_term, extra + _response_variance(design, record, control))
+    return _Variances(float(np.var(eta, ddof=1)), by_term, extra + response_variance(design, record, control))
 
 
 def _term_variances(design: Design, record: GlmmRecord) -> tuple[float, float]:
     """Variance that the terms give to a row on average: those that group rows, and those with a level for every row."""
-    grouped = extra = 0.0
-    for term, Lambda in zip(design.terms, record.Lambda, strict=True):
-        Z = [design.columns[c] for c in term.columns]
-        moments = np.array([[float(a @ b) for b in Z] for a in Z]) / design.n
-        variance = float(np.sum(moments * (Lambda @ Lambda.T)))
-        if term.n_levels == design.n:
-            extra += variance
-        else:
-            grouped += variance
-    return grouped, extra
+    by_term = random_variance(design, record)
+    by_row = np.array([term.n_levels == design.n for term in design.terms])
+    return float(by_term[~by_row].sum()), float(by_term[by_row].sum())
 
 
 def icc_defined(record: GlmmRecord) -> bool:
@@ -107,7 +101,14 @@ def icc_defined(record: GlmmRecord) -> bool:
     )
 
 
-def _response_variance(design: Design, record: GlmmRecord, control: Control) -> float:
+def response_variance(design: Design, record: GlmmRecord, control: Control) -> float:
+    """Variance that the response adds on the scale of the link.
+
+    Raises
+    ------
+    MixedpyError
+        If it has no agreed form.
+    """
     family = record.family
     if family.name == "binomial" and family.link in _LATENT:
         return float(_LATENT[family.link])

@@ -153,12 +153,16 @@ class ResidualRecord:
         Grouping factor of the last panel.
     quartiles : (J, 3) array
         Quartiles of the scaled residuals of each of its levels.
+    name, fitted_name : str
+        What the residuals and the fitted values are.
     """
 
     fitted: Floats
     scaled: Floats
     group: str
     quartiles: Floats
+    name: str = "scaled residual"
+    fitted_name: str = "fitted value"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,14 +26,16 @@ def draw_residuals(record: ResidualRecord, *, level: float, ax: AxesLike) -> Pan
     """
     axes = panels(4, ax, columns=2, size=(3.3, 2.7))
     _scatter(axes[0], record.fitted, record.scaled, 0.0)
-    axes[0].set_ylabel("scaled residual")
-    axes[0].set_title("Residuals against fitted values")
+    axes[0].set_ylabel(record.name)
+    axes[0].set_title(f"Residuals against {record.fitted_name}s")
     _scatter(axes[1], record.fitted, np.sqrt(np.abs(record.scaled)), None)
-    axes[1].set_ylabel("√|scaled residual|")
-    axes[1].set_title("Spread against fitted values")
+    axes[1].set_ylabel(f"√|{record.name}|")
+    axes[1].set_title(f"Spread against {record.fitted_name}s")
     quantile_band(axes[2], np.sort(record.scaled), level)
+    for panel in axes[:2]:
+        panel.set_xlabel(record.fitted_name)
     axes[2].set_xlabel("normal quantile")
-    axes[2].set_ylabel("scaled residual")
+    axes[2].set_ylabel(record.name)
     axes[2].set_title("Normal quantiles")
     _by_group(axes[3], record)
     return one_or_all(axes)
@@ -47,7 +49,6 @@ def _scatter(panel: Any, x: Floats, y: Floats, reference: float | None) -> None:
     panel.plot(x, y, "o", color=BLUE, markersize=size, alpha=alpha, markeredgewidth=0, rasterized=n > DENSE // 10)
     grid, smooth = local_line(x, y)
     panel.plot(grid, smooth, color=ORANGE)
-    panel.set_xlabel("fitted value")
 
 
 def _by_group(panel: Any, record: ResidualRecord) -> None:
@@ -60,7 +61,7 @@ def _by_group(panel: Any, record: ResidualRecord) -> None:
     panel.plot(at, middle, "o", color=BLUE, markersize=3.0 if len(at) <= 60 else 1.2, rasterized=dense)
     panel.set_xticks([])
     panel.set_xlabel(f"levels of {record.group}, by median")
-    panel.set_ylabel("quartiles of scaled residuals")
+    panel.set_ylabel(f"quartiles of {record.name}s")
     panel.set_title(f"By {record.group}")
 
 
