@@ -67,8 +67,6 @@ def _parser() -> argparse.ArgumentParser:
 
     fit = commands.add_parser("fit", help="fit a mixed model and print its summary")
     _add_model(fit)
-    fit.add_argument("--family", metavar="F", help='of a generalized model: "binomial", "poisson", "gamma(log)", ...')
-    fit.add_argument("--nagq", metavar="K", type=int, help="quadrature nodes of a generalized model (default: 1)")
     fit.add_argument(
         "--ddf",
         choices=["satterthwaite", "kenward-roger", "none"],
@@ -78,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--out", metavar="FILE", type=Path, help="write there rather than to standard output")
     fit.set_defaults(run=_fit)
 
-    report = commands.add_parser("report", help="fit a linear mixed model and write an HTML page about it")
+    report = commands.add_parser("report", help="fit a mixed model and write an HTML page about it")
     _add_model(report)
     report.add_argument("--title", metavar="TEXT", help="heading of the page")
     report.add_argument("--out", metavar="FILE", type=Path, required=True, help="the page, such as report.html")
@@ -103,23 +101,20 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ml", action="store_true", help="maximum likelihood rather than REML")
     parser.add_argument("--weights", metavar="COL", help="column of prior weights")
     parser.add_argument("--offset", metavar="COL", help="column with a known part of the linear predictor")
+    parser.add_argument(
+        "--family", metavar="F", help='of a generalized model: "binomial", "poisson", "gamma(log)", ...'
+    )
+    parser.add_argument("--nagq", metavar="K", type=int, help="quadrature nodes of a generalized model (default: 1)")
 
 
 def _fit(args: argparse.Namespace) -> int:
     if args.out is not None:
         check_folder(args.out)
-    fit: LmmFit | GlmmFit
-    if args.family is None:
-        if args.nagq is not None:
-            raise DataError("--nagq is for generalized models; give --family as well, or leave it out")
-        fit = _fitted(args)
-        ddf = args.ddf or "satterthwaite"
-        summary = fit.summary(ddf=None if ddf == "none" else ddf)
-    else:
-        if args.ddf is not None:
-            raise DataError("--ddf is for linear models; leave it out with --family, whose z values have none")
-        fit = _generalized(args)
-        summary = fit.summary()
+    if args.family is not None and args.ddf is not None:
+        raise DataError("--ddf is for linear models; leave it out with --family, whose z values have none")
+    fit = _fitted(args)
+    ddf = args.ddf or "satterthwaite"
+    summary = fit.summary(ddf=None if ddf == "none" else ddf) if isinstance(fit, LmmFit) else fit.summary()
     text = _LAYOUTS[args.format](summary).rstrip("\n")
     if args.out is None:
         print(text, flush=True)
@@ -145,7 +140,11 @@ def _anova(args: argparse.Namespace) -> int:
     return 0 if all(fit.converged for fit in fits) else _FAILED
 
 
-def _fitted(args: argparse.Namespace) -> LmmFit:
+def _fitted(args: argparse.Namespace) -> LmmFit | GlmmFit:
+    if args.family is not None:
+        return _generalized(args)
+    if args.nagq is not None:
+        raise DataError("--nagq is for generalized models; give --family as well, or leave it out")
     return lmer(args.formula, _read(args.data), reml=not args.ml, weights=args.weights, offset=args.offset)
 
 

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from mixedpy.core.arrays import Design, Floats, RandomTerm
 from mixedpy.core.control import Control
 from mixedpy.core.estimate import estimate, prepare
+from mixedpy.core.glmm.estimate import estimate_glmm
+from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.rank import independent_columns
 
-__all__ = ["Outcome", "Remainder", "held", "refitted", "without"]
+__all__ = ["Outcome", "Remainder", "held", "refitted", "refitted_general", "without"]
 
 _REFIT_TOL = 1e-18
 """Expected gain at which a refit stops, in effect at rounding error: what is reported is a difference of two fits, and
@@ -101,6 +103,27 @@ def held(design: Design, theta: Floats, sigma: float, *, control: Control) -> Re
     assert profiled is not None
     half = profiled.half @ engine.conditioned.T.T
     return Remainder(engine.conditioned.beta(profiled.beta), sigma**2 * (half.T @ half), theta, sigma, Outcome.FITTED)
+
+
+def refitted_general(design: Design, record: GlmmRecord, rows: NDArray[np.bool_], *, control: Control) -> Remainder:
+    """Fit a generalized model anew without the rows that are marked, starting from its theta."""
+    rest = without(design, rows)
+    if (outcome := _obstacle(rest)) is not None:
+        return _nothing(rest, record.theta, outcome)
+    try:
+        again = estimate_glmm(
+            rest,
+            record.family,
+            auxiliary=tuple(None if columns is None else columns[~rows] for columns in record.auxiliary),
+            nagq=record.nagq,
+            expected=record.expected,
+            start=record.theta if record.theta.any() else None,
+            control=control,
+        )
+    except np.linalg.LinAlgError:
+        return _nothing(rest, record.theta, Outcome.FAILED)
+    outcome = Outcome.FITTED if again.convergence.converged else Outcome.NOT_CONVERGED
+    return Remainder(again.beta, again.fixed_vcov, again.theta, again.sigma, outcome)
 
 
 def _obstacle(design: Design) -> Outcome | None:

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.control import Control
-from mixedpy.core.deletion import Outcome, Remainder, held, refitted, without
+from mixedpy.core.deletion import Outcome, Remainder, held, refitted, refitted_general, without
+from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import FitRecord
 from mixedpy.inference import fitted
 from mixedpy.inference.leverage import fit_rows
@@ -140,16 +141,22 @@ def influence_of_groups(design: Design, record: FitRecord, codes: NDArray[np.int
 
 def influence_by_refits(
     design: Design,
-    record: FitRecord,
+    record: FitRecord | GlmmRecord,
     codes: NDArray[np.intp],
     n_groups: int,
     *,
     full: bool,
     control: Control,
 ) -> Influence:
-    """Leave out each group and estimate from the other rows: all parameters if ``full``, else the fixed effects."""
+    """Leave out each group and estimate from the other rows: all parameters if ``full``, else the fixed effects.
+
+    Those of a generalized fit are always estimated in full.
+    """
     found: list[Remainder] = []
     for j in range(n_groups):
+        if isinstance(record, GlmmRecord):
+            found.append(refitted_general(design, record, codes == j, control=control))
+            continue
         rest = without(design, codes == j)
         if full:
             found.append(refitted(rest, record.theta, reml=record.reml, control=control))
@@ -157,7 +164,7 @@ def influence_by_refits(
             found.append(held(rest, record.theta, record.sigma, control=control))
     beta, vcov = np.stack([one.beta for one in found]), np.stack([one.vcov for one in found])
     p = design.p
-    whole = record.sigma**2 * record.unscaled_vcov
+    whole = record.fixed_vcov
     d = record.beta - beta
     with np.errstate(invalid="ignore"):
         inner = np.linalg.solve(vcov, d[:, :, None])[:, :, 0]

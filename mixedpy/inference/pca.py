@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.linalg import block_diag
 
 from mixedpy.core.arrays import Floats
+from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema
 
@@ -59,7 +60,7 @@ class RandomPca:
     __repr__ = __str__
 
 
-def random_pca(schema: Schema, record: FitRecord) -> RandomPca:
+def random_pca(schema: Schema, record: FitRecord | GlmmRecord) -> RandomPca:
     """Decompose the relative covariance factors of each grouping factor, terms that share one side by side.
 
     Bates, Kliegl, Vasishth & Baayen (2015), arXiv 1506.04967: a component of standard deviation zero is a direction

@@ -8,17 +8,24 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from mixedpy.core.arrays import Floats
+from mixedpy.core.family import Binomial
+from mixedpy.core.glmm.record import GlmmConvergence, GlmmRecord
+from mixedpy.core.record import FitRecord
 from mixedpy.inference import influence
 from mixedpy.inference.fitted import fitted
+from mixedpy.inference.glmm.diagnose import alike_levels, separation
+from mixedpy.inference.glmm.residuals import quantile_residuals
+from mixedpy.inference.glmm.response import of_rows
+from mixedpy.inference.glmm.variance import overdispersion
 from mixedpy.inference.influence import Influence
 from mixedpy.inference.leverage import residuals
 from mixedpy.inference.singular import scaled_factors
 
 if TYPE_CHECKING:
-    from mixedpy.models.lmm import LmmFit
+    from mixedpy.models.fits import Fit
 
 __all__ = ["Check", "Finding", "check_fit"]
 
@@ -32,6 +39,13 @@ _OUTLIER_P = 0.01
 _INFLUENTIAL = 1.0
 _MOST_WORK = 2_000_000
 """Rows times groups up to which groups that are not independent are left out one by one."""
+
+_MOST_GENERAL_WORK = 50_000
+"""The same for a generalized model, which is fitted anew without each group."""
+
+_OVERDISPERSED = 1.2
+_TINY = 1e-15
+"""Probabilities nearer than this to 0 or 1 have no finite normal quantile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +72,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Check:
-    """What :meth:`mixedpy.LmmFit.check` found; prints as a list.
+    """What ``fit.check()`` found; prints as a list.
 
     Attributes
     ----------
@@ -90,25 +104,55 @@ class Check:
     __repr__ = __str__
 
 
-def check_fit(fit: LmmFit) -> Check:
+def check_fit(fit: Fit) -> Check:
     """Look at a fit from all sides."""
-    looks = (_convergence, _singularity, _levels, _rows, _scaling, _collinearity, _residuals, _influence)
+    looks = (
+        _convergence, _separation, _singularity, _levels, _rows, _scaling, _collinearity, _dispersion, _residuals,
+        _influence,
+    )  # fmt: skip
     return Check(tuple(finding for look in looks for finding in look(fit)))
 
 
-def _convergence(fit: LmmFit) -> list[Finding]:
+def _convergence(fit: Fit) -> list[Finding]:
     c = fit.convergence
+    if isinstance(c, GlmmConvergence) and c.converged and not c.inner_converged:
+        text = "the conditional modes of the random effects did not converge."
+        return [Finding("convergence", "problem", text, "Rescale the columns or simplify the model.")]
     if c.converged:
         return [Finding("convergence", "ok", "the optimizer met its criteria.")]
     what, _, advice = c.status.value.partition("; ")
     return [Finding("convergence", "problem", f"the optimizer gave up: {what}.", _sentence(advice))]
 
 
+def _separation(fit: Fit) -> list[Finding]:
+    """Name coefficients and variances of a generalized model that have no finite estimate."""
+    if isinstance(fit.record, FitRecord):
+        return []
+    said = [look(fit.design, fit.schema, fit.record) for look in (separation, alike_levels)]
+    return [Finding("separation", "problem", f"{text}.") for text in said if text is not None]
+
+
+def _dispersion(fit: Fit) -> list[Finding]:
+    """Compare the variance of counts and shares with that of a family that has none of its own to fit."""
+    record = fit.record
+    if isinstance(record, FitRecord) or not record.family.discrete or record.family.auxiliary:
+        return []
+    if isinstance(record.family, Binomial) and (fit.design.weights is None or fit.design.weights.max() <= 1.0):
+        return []  # a single trial says nothing of its variance
+    found = overdispersion(fit.design, record)
+    if found.ratio <= _OVERDISPERSED or found.pvalue >= _SMALL_P:
+        return [Finding("dispersion", "ok", f"responses vary {found.ratio:.2f} times as much as the family says.")]
+    text = f"responses vary {found.ratio:.1f} times as much as the family {record.family.name} says."
+    other = "beta_binomial" if isinstance(record.family, Binomial) else "nbinom2"
+    advice = f'Standard errors are too small; try family="{other}", or a random effect for each row.'
+    return [Finding("dispersion", "problem", text, advice)]
+
+
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
-def _singularity(fit: LmmFit) -> list[Finding]:
+def _singularity(fit: Fit) -> list[Finding]:
     """Name the directions of each term in which the estimated variance is zero."""
     findings = []
     tol = fit.request.control.singular_tol
@@ -142,7 +186,7 @@ def _and(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _levels(fit: LmmFit) -> list[Finding]:
+def _levels(fit: Fit) -> list[Finding]:
     few = {term.group: len(term.levels) for term in fit.schema.terms if len(term.levels) < _FEW_LEVELS}
     if not few:
         least = min(fit.ngroups.items(), key=lambda item: item[1])
@@ -154,7 +198,7 @@ def _levels(fit: LmmFit) -> list[Finding]:
     return [Finding("levels", "note", text, advice)]
 
 
-def _rows(fit: LmmFit) -> list[Finding]:
+def _rows(fit: Fit) -> list[Finding]:
     findings = []
     if fit.schema.dropped:
         text = f"{_and(list(fit.schema.dropped))} was left out of the fixed effects, being determined by other columns."
@@ -166,7 +210,7 @@ def _rows(fit: LmmFit) -> list[Finding]:
     return findings
 
 
-def _scaling(fit: LmmFit) -> list[Finding]:
+def _scaling(fit: Fit) -> list[Finding]:
     design = fit.design
     positions = {c: name for c, name in zip(design.fixed, fit.schema.fixed_names, strict=True) if c != 0}
     for term, names in zip(design.terms, fit.schema.terms, strict=True):
@@ -193,12 +237,12 @@ def _scaling(fit: LmmFit) -> list[Finding]:
     return findings or [Finding("scaling", "ok", "the predictors are on comparable scales.")]
 
 
-def _collinearity(fit: LmmFit) -> list[Finding]:
+def _collinearity(fit: Fit) -> list[Finding]:
     """Variance inflation from the correlations of the estimates, intercept left out."""
     keep = [k for k, c in enumerate(fit.design.fixed) if c != 0]
     if len(keep) < 2:
         return []
-    V = fit.record.unscaled_vcov[np.ix_(keep, keep)]
+    V = fit.record.fixed_vcov[np.ix_(keep, keep)]
     sd = np.sqrt(np.diag(V))
     inflation = np.diag(np.linalg.inv(V / np.outer(sd, sd)))
     worst = int(np.argmax(inflation))
@@ -211,10 +255,9 @@ def _collinearity(fit: LmmFit) -> list[Finding]:
     return [Finding("collinearity", "note", text, advice)]
 
 
-def _residuals(fit: LmmFit) -> list[Finding]:
+def _residuals(fit: Fit) -> list[Finding]:
     """Outliers, a spread that changes with the fitted value, and a trend, by rank correlations."""
-    r = residuals(fit.design, fit.record, "studentized")
-    mu = fitted(fit.design, fit.record)
+    r, mu = _normal_residuals(fit)
     known = np.flatnonzero(~np.isnan(r))
     r, mu = r[known], mu[known]
     findings = []
@@ -234,9 +277,7 @@ def _residuals(fit: LmmFit) -> list[Finding]:
     if p_spread < _SMALL_P and abs(trend) > 0.1:
         way = "grow" if trend > 0 else "shrink"
         text = f"residuals {way} with the fitted value (rank correlation of their size {trend:.2f})."
-        findings.append(
-            Finding("residuals", "note", text, "Try the logarithm or the root of the response, or weights.")
-        )
+        findings.append(Finding("residuals", "note", text, _spread_advice(fit)))
     bend, p_bend = _rank_correlation(r, np.abs(mu - np.median(mu)))
     if p_bend < _SMALL_P and abs(bend) > 0.1:
         text = (
@@ -246,6 +287,21 @@ def _residuals(fit: LmmFit) -> list[Finding]:
     return findings or [
         Finding("residuals", "ok", "no outliers, no change of spread and no curve against the fitted value.")
     ]
+
+
+def _spread_advice(fit: Fit) -> str:
+    if isinstance(fit.record, FitRecord):
+        return "Try the logarithm or the root of the response, or weights."
+    return "Try a family with another variance, or another link."
+
+
+def _normal_residuals(fit: Fit) -> tuple[Floats, Floats]:
+    """Residuals that are standard normal where the model holds, and what they are held against."""
+    if isinstance(fit.record, FitRecord):
+        return residuals(fit.design, fit.record, "studentized"), fitted(fit.design, fit.record)
+    response = of_rows(fit.design, fit.record)
+    u = quantile_residuals(fit.design.y, response, 0)
+    return ndtri(np.clip(u, _TINY, 1.0 - _TINY)), response.eta
 
 
 def _rank_correlation(x: Floats, y: Floats) -> tuple[float, float]:
@@ -258,7 +314,7 @@ def _rank_correlation(x: Floats, y: Floats) -> tuple[float, float]:
     return rho, float(2.0 * ndtr(-abs(rho) * np.sqrt(len(x) - 1.0)))
 
 
-def _influence(fit: LmmFit) -> list[Finding]:
+def _influence(fit: Fit) -> list[Finding]:
     findings: list[Finding] = []
     for group in fit.ngroups if fit.design.p else ():
         term = next(i for i, t in enumerate(fit.schema.terms) if t.group == group)
@@ -301,11 +357,15 @@ def _standing_out(distance: Floats) -> float:
     return max(0.1, 4.0 / len(distance), float(upper + 3.0 * (upper - lower)))
 
 
-def _leaving_out(fit: LmmFit, codes: np.ndarray, n_groups: int) -> Influence | None:
-    """Leave levels out with the covariance parameters held, where that is affordable."""
+def _leaving_out(fit: Fit, codes: np.ndarray, n_groups: int) -> Influence | None:
+    """Leave levels out where that is affordable, with the covariance parameters held if the model is linear."""
+    control = fit.request.control
+    if isinstance(fit.record, GlmmRecord):
+        if fit.nobs * n_groups > _MOST_GENERAL_WORK:
+            return None
+        return influence.influence_by_refits(fit.design, fit.record, codes, n_groups, full=True, control=control)
     if influence.independent(fit.design, codes):
         return influence.influence_of_groups(fit.design, fit.record, codes, n_groups)
     if fit.nobs * n_groups > _MOST_WORK:
         return None
-    control = fit.request.control
     return influence.influence_by_refits(fit.design, fit.record, codes, n_groups, full=False, control=control)

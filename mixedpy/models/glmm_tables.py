@@ -10,17 +10,20 @@ from scipy.special import ndtr
 
 from mixedpy.core.family import NegativeBinomial2
 from mixedpy.core.glmm.record import GlmmRecord
+from mixedpy.core.record import FitRecord
 from mixedpy.inference.glmm.residuals import glmm_residuals
+from mixedpy.inference.names import auxiliary_names
 from mixedpy.inference.varcorr import variance_components
 from mixedpy.inference.vcov import correlation
 from mixedpy.models.summary import Summary, summary_tables
-from mixedpy.models.tables import MOST_CORRELATED, varcorr_record
+from mixedpy.models.tables import MOST_CORRELATED, summary_record, varcorr_record
 from mixedpy.report.records import CoefTable, Criteria, FitHeader, Notes, PrintRecord, SummaryRecord
 
 if TYPE_CHECKING:
+    from mixedpy.models.fits import Fit
     from mixedpy.models.glmm import GlmmFit
 
-__all__ = ["auxiliary_table", "glmm_print_record", "glmm_summary_record", "summarize_glmm"]
+__all__ = ["auxiliary_table", "glmm_print_record", "glmm_summary_record", "summarize_glmm", "summary_record_of"]
 
 
 def glmm_print_record(fit: GlmmFit) -> PrintRecord:
@@ -60,13 +63,13 @@ def _coefficients(fit: GlmmFit) -> CoefTable:
     return CoefTable(names, record.beta, se, z, pvalue=pvalue, statistic=statistic, p_statistic="z")
 
 
-def auxiliary_table(fit: GlmmFit) -> CoefTable | None:
-    """The family's own coefficients with standard errors; None for a family that has none."""
+def auxiliary_table(fit: Fit) -> CoefTable | None:
+    """The family's own coefficients with standard errors; None for a family, or a linear model, that has none."""
     record = fit.record
-    if not len(record.alpha):
+    if isinstance(record, FitRecord) or not len(record.alpha):
         return None
     se = np.sqrt(np.diag(record.vcov)[record.p :])
-    return CoefTable(tuple(fit.auxiliary.index), record.alpha, se, record.alpha / se)
+    return CoefTable(tuple(auxiliary_names(fit.schema, record)), record.alpha, se, record.alpha / se)
 
 
 def summarize_glmm(fit: GlmmFit, *, show_correlation: bool | None) -> Summary:
@@ -77,6 +80,13 @@ def summarize_glmm(fit: GlmmFit, *, show_correlation: bool | None) -> Summary:
     if own is not None:
         tables["auxiliary"] = pd.DataFrame({"Estimate": own.estimate, "Std. Error": own.se}, index=list(own.names))
     return Summary(record, tables)
+
+
+def summary_record_of(fit: Fit, ddf: str | None, *, show_correlation: bool | None) -> SummaryRecord:
+    """Fill the summary of either kind of fit; ``ddf`` is for linear ones."""
+    if isinstance(fit.record, FitRecord):
+        return summary_record(fit, ddf, show_correlation=show_correlation)
+    return glmm_summary_record(fit, show_correlation=show_correlation)
 
 
 def family_label(record: GlmmRecord) -> str:

@@ -9,39 +9,43 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mixedpy.core.glmm.record import GlmmRecord
+from mixedpy.core.record import FitRecord
 from mixedpy.design.columns import Factor, Numeric, as_factor
+from mixedpy.inference.glmm.variance import icc_defined
 from mixedpy.inference.variables import fixed_variables, grouping_variables, model_columns
 from mixedpy.models.check import check_fit
 from mixedpy.models.files import check_folder, write_whole
-from mixedpy.models.tables import summary_record, wald_limits
+from mixedpy.models.glmm_tables import auxiliary_table, summary_record_of
+from mixedpy.models.tables import wald_limits
 from mixedpy.report import parts
 from mixedpy.report.grids import Grid, Section
 from mixedpy.report.numbers import format_numbers
 from mixedpy.report.page import Figure, Page, PageSection, figure_of, page_html
 from mixedpy.report.plots.style import flat
-from mixedpy.report.records import SummaryRecord
+from mixedpy.report.records import CoefTable, SummaryRecord
 from mixedpy.report.summary_grids import summary_grids
 from mixedpy.report.text import summary_text
 from mixedpy.version import __version__
 
 if TYPE_CHECKING:
-    from mixedpy.models.lmm import LmmFit
+    from mixedpy.models.fits import Fit
 
 __all__ = ["report_page", "write_report"]
 
 _LEVEL = 0.95
 
 
-def write_report(fit: LmmFit, path: str | os.PathLike[str], title: str | None) -> None:
+def write_report(fit: Fit, path: str | os.PathLike[str], title: str | None) -> None:
     """Write the page of a fit to a file, whole or not at all."""
     path = Path(path)
     check_folder(path)
     write_whole(path, page_html(report_page(fit, title)).encode())
 
 
-def report_page(fit: LmmFit, title: str | None = None) -> Page:
+def report_page(fit: Fit, title: str | None = None) -> Page:
     """Collect what the page of a fit shows."""
-    summary = summary_record(fit, "satterthwaite", show_correlation=None)
+    summary = summary_record_of(fit, "satterthwaite", show_correlation=None)
     name = fit.schema.data_name
     method = parts.title(summary.header).strip()
     heading = fit.formula if title is None else title
@@ -57,7 +61,7 @@ def report_page(fit: LmmFit, title: str | None = None) -> Page:
     return Page(heading, f"{method}{'' if name is None else f', data {name}'}; {made}", __version__, sections)
 
 
-def _data(fit: LmmFit) -> PageSection:
+def _data(fit: Fit) -> PageSection:
     schema = fit.schema
     texts = [f"{fit.nobs:,} of {schema.n_total:,} rows are used."]
     if schema.missing:
@@ -89,22 +93,27 @@ def _column_row(name: str, column: Any) -> tuple[str, ...]:
     return name, kind, missing, f"{len(column.levels):,}: {shown}"
 
 
-def _group_row(fit: LmmFit, group: str) -> tuple[str, ...]:
+def _group_row(fit: Fit, group: str) -> tuple[str, ...]:
     k = next(k for k, term in enumerate(fit.schema.terms) if term.group == group)
     sizes = np.bincount(fit.design.terms[k].codes, minlength=fit.design.terms[k].n_levels)
     return group, f"{len(sizes):,}", f"{sizes.min():,}", f"{np.median(sizes):g}", f"{sizes.max():,}"
 
 
-def _model(fit: LmmFit, summary: SummaryRecord, method: str) -> PageSection:
-    texts = [
-        f"Formula: {fit.formula}",
-        f"{method}. The intraclass correlation is {fit.icc():.3f}: that share of the variance around "
-        "the fixed effects is between the levels of the grouping factors.",
-    ]
+def _model(fit: Fit, summary: SummaryRecord, method: str) -> PageSection:
+    texts = [f"Formula: {fit.formula}", f"{method}."]
+    if isinstance(fit.record, GlmmRecord):
+        texts[1] = f"{method}; family {fit.record.family.name}, link {fit.record.family.link}."
+    if _has_icc(fit):
+        texts[1] += (
+            f" The intraclass correlation is {fit.icc():.3f}: that share of the variance around the fixed effects"
+            f"{_scale(fit)} is between the levels of the grouping factors."
+        )
     named = {grid.caption: grid for grid in summary_grids(summary)}
     grids = [named["Fit criteria"], named["Random effects"]]
     if "Fixed effects" in named:
         grids.insert(1, _with_limits(named["Fixed effects"], summary))
+    if (own := auxiliary_table(fit)) is not None:
+        grids.append(_own_parameters(own))
     return PageSection("model", "Model", tuple(texts), tables=tuple(grids))
 
 
@@ -115,11 +124,29 @@ def _with_limits(original: Grid, summary: SummaryRecord) -> Grid:
         decimals = len(row[1].partition(".")[2])  # as many as the estimate has
         rows.append((*row, *(f"{side[k]:.{decimals}f}" for side in limits)))
     heads = (*original.columns, "2.5 %", "97.5 %")
-    note = "Wald limits with the degrees of freedom of the table."
+    of = "of the normal distribution" if summary.coef.df is None else "with the degrees of freedom of the table"
+    note = f"Wald limits {of}."
     return Grid("Fixed effects", heads, (Section(None, tuple(rows)),), (*original.notes, note))
 
 
-def _effects(fit: LmmFit) -> PageSection:
+def _has_icc(fit: Fit) -> bool:
+    return isinstance(fit.record, FitRecord) or icc_defined(fit.record)
+
+
+def _scale(fit: Fit) -> str:
+    return f", on the scale of the link {fit.record.family.link}," if isinstance(fit.record, GlmmRecord) else ""
+
+
+def _own_parameters(own: CoefTable) -> Grid:
+    """The coefficients of the family's own predictors."""
+    lower, upper = wald_limits(own, _LEVEL)
+    cells = [[text.strip() for text in format_numbers(values, 4)] for values in (own.estimate, own.se, lower, upper)]
+    rows = tuple(zip(own.names, *cells, strict=True))
+    heads = ("", "Estimate", "Std. Error", "2.5 %", "97.5 %")
+    return Grid("Parameters of the distribution", heads, (Section(None, rows),), ("Wald limits.",))
+
+
+def _effects(fit: Fit) -> PageSection:
     columns = model_columns(fit.schema, fit.request.data)
     known = fixed_variables(fit.schema, columns)
     if not known:
@@ -130,15 +157,15 @@ def _effects(fit: LmmFit) -> PageSection:
     return PageSection("effects", "Fitted effects", figures=(figure_of(axes, alt=alt, caption=caption),))
 
 
-def _groups(fit: LmmFit) -> PageSection:
+def _groups(fit: Fit) -> PageSection:
     columns = model_columns(fit.schema, fit.request.data)
-    figures = [
-        _drawn(
-            fit.plot.variance(),
-            "Shares of the variance components",
-            "Variance components as shares of the variance around the fixed effects; slopes averaged over the rows.",
+    figures = []
+    if _has_icc(fit):
+        caption = (
+            f"Variance components as shares of the variance around the fixed effects{_scale(fit).rstrip(',')}; slopes "
+            "averaged over the rows."
         )
-    ]
+        figures.append(_drawn(fit.plot.variance(), "Shares of the variance components", caption))
     for group in fit.ngroups:
         grouping, varying = grouping_variables(fit.schema, group, columns)
         predictors = [name for name in (*varying, *fixed_variables(fit.schema, columns)) if name not in grouping]
@@ -168,13 +195,12 @@ def _groups(fit: LmmFit) -> PageSection:
     return PageSection("groups", "Variation between groups", figures=tuple(figures))
 
 
-def _diagnostics(fit: LmmFit) -> PageSection:
+def _diagnostics(fit: Fit) -> PageSection:
     figures = (
         _drawn(
             fit.plot.residuals(),
             "Residuals against fitted values, their spread, normal quantiles, and residuals by group",
-            "Residuals divided by the residual standard deviation; smooth lines are local fits, bands hold 95 % of "
-            "normal samples at each point.",
+            f"{_residuals_are(fit)}; smooth lines are local fits, bands hold 95 % of normal samples at each point.",
         ),
         _drawn(
             fit.plot.qq(),
@@ -185,7 +211,13 @@ def _diagnostics(fit: LmmFit) -> PageSection:
     return PageSection("diagnostics", "Diagnostics", notes=tuple(_words(fit)), figures=figures)
 
 
-def _words(fit: LmmFit) -> list[str]:
+def _residuals_are(fit: Fit) -> str:
+    if isinstance(fit.record, FitRecord):
+        return "Residuals divided by the residual standard deviation"
+    return "Quantile residuals on the normal scale, standard normal where the model holds"
+
+
+def _words(fit: Fit) -> list[str]:
     """Say in words what was looked at, and what to do."""
     marks = {"ok": "", "note": "Note. ", "problem": "Problem. "}
     return [f"{marks[f.verdict]}{f.topic.capitalize()}: {f.text} {f.advice}".strip() for f in check_fit(fit).findings]

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mixedpy.core.glmm.record import GlmmRecord
+from mixedpy.core.record import FitRecord
 from mixedpy.errors import MixedpyError
 from mixedpy.inference import influence, names, rows
 from mixedpy.inference.influence import Influence
@@ -17,7 +19,7 @@ from mixedpy.inference.leverage import leverage
 from mixedpy.inference.pooling import group_position
 
 if TYPE_CHECKING:
-    from mixedpy.models.lmm import LmmFit
+    from mixedpy.models.fits import Fit
 
 __all__ = ["InfluenceTable", "Method", "influence_table", "leverage_table"]
 
@@ -25,6 +27,9 @@ Method = Literal["auto", "held", "refit"]
 
 _MOST_REFITS = 20_000_000
 """Rows times groups up to which "auto" refits the model without each group."""
+
+_MOST_GENERAL_REFITS = 1_000_000
+"""The same for generalized models, whose fits take longer."""
 
 _MEASURES = ("cooks_distance", "mdffits", "covtrace", "covratio")
 
@@ -60,8 +65,8 @@ class InfluenceTable(pd.DataFrame):
         return f"<p>{self.note}</p>{table._repr_html_()}"
 
 
-def influence_table(fit: LmmFit, by: str, method: Method) -> InfluenceTable:
-    """Compute the measures; see :meth:`mixedpy.LmmFit.influence`."""
+def influence_table(fit: Fit, by: str, method: Method) -> InfluenceTable:
+    """Compute the measures; see :meth:`mixedpy.models.checking.Checking.influence`."""
     if method not in get_args(Method):
         raise ValueError(f"method={method!r} is unknown; use one of {', '.join(map(repr, get_args(Method)))}")
     if fit.design.p == 0:
@@ -92,17 +97,21 @@ def influence_table(fit: LmmFit, by: str, method: Method) -> InfluenceTable:
     return table
 
 
-def _on_rows(fit: LmmFit) -> Callable[[NDArray[Any], list[str]], pd.DataFrame]:
+def _on_rows(fit: Fit) -> Callable[[NDArray[Any], list[str]], pd.DataFrame]:
     return lambda values, columns: rows.frame_on_rows(fit.schema, values, columns)
 
 
-def _of_rows(fit: LmmFit, method: Method) -> Influence:
-    if method != "refit":
+def _of_rows(fit: Fit, method: Method) -> Influence:
+    if isinstance(fit.record, FitRecord) and method != "refit":
         return influence.influence_of_rows(fit.design, fit.record)
+    _check_general(fit, method, fit.nobs)
     return _by_refits(fit, np.arange(fit.nobs), fit.nobs, full=True)
 
 
-def _of_groups(fit: LmmFit, codes: NDArray[np.intp], n_groups: int, method: Method) -> Influence:
+def _of_groups(fit: Fit, codes: NDArray[np.intp], n_groups: int, method: Method) -> Influence:
+    if isinstance(fit.record, GlmmRecord):
+        _check_general(fit, method, n_groups)
+        return _by_refits(fit, codes, n_groups, full=True)
     if method == "refit" or (method == "auto" and fit.nobs * n_groups <= _MOST_REFITS):
         return _by_refits(fit, codes, n_groups, full=True)
     if influence.independent(fit.design, codes):
@@ -110,12 +119,24 @@ def _of_groups(fit: LmmFit, codes: NDArray[np.intp], n_groups: int, method: Meth
     return _by_refits(fit, codes, n_groups, full=False)
 
 
-def _by_refits(fit: LmmFit, codes: NDArray[np.intp], n_groups: int, *, full: bool) -> Influence:
+def _check_general(fit: Fit, method: Method, count: int) -> None:
+    """Refuse what a generalized fit has no closed form for, and long work that was not asked for."""
+    if isinstance(fit.record, FitRecord):
+        return
+    if method == "held":
+        raise MixedpyError('a generalized fit has no closed form for method="held"; use method="refit"')
+    if method == "auto" and fit.nobs * count > _MOST_GENERAL_REFITS:
+        raise MixedpyError(
+            f'the model would be fitted {count:,} times to {fit.nobs:,} rows; give method="refit" if that is wanted'
+        )
+
+
+def _by_refits(fit: Fit, codes: NDArray[np.intp], n_groups: int, *, full: bool) -> Influence:
     control = fit.request.control
     return influence.influence_by_refits(fit.design, fit.record, codes, n_groups, full=full, control=control)
 
 
-def _note(fit: LmmFit, found: Influence, what: str) -> str:
+def _note(fit: Fit, found: Influence, what: str) -> str:
     held = "for covariance parameters (theta, sigma) held at their estimates"
     how = {
         "refit": f"exact: all parameters were estimated anew without each of the {len(found.beta)}",
@@ -128,8 +149,8 @@ def _note(fit: LmmFit, found: Influence, what: str) -> str:
     return note
 
 
-def leverage_table(fit: LmmFit, by: str) -> pd.DataFrame:
-    """Collect the leverages; see :meth:`mixedpy.LmmFit.leverage`."""
+def leverage_table(fit: Fit, by: str) -> pd.DataFrame:
+    """Collect the leverages; see :meth:`mixedpy.models.checking.Checking.leverage`."""
     found = leverage(fit.design, fit.record)
     columns = {
         "overall": found.overall,
