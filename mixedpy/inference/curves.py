@@ -140,7 +140,7 @@ def level_curves(
         Number of points for a numeric predictor.
     """
     term = next(term for term, names in zip(design.terms, schema.terms, strict=True) if names.group == group)
-    values, grid, categories = grid_of(x, rows[x], points)
+    values, grid, categories = grid_of(schema, x, rows[x], points)
     base = typical(rows.drop(columns=[x]), term.codes, term.n_levels).iloc[chosen]
     table = base.iloc[np.repeat(np.arange(len(chosen)), len(grid))].reset_index(drop=True)
     table[x] = pd.Series(values).iloc[np.tile(np.arange(len(grid)), len(chosen))].to_numpy()

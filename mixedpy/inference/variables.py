@@ -84,11 +84,13 @@ def grouping_variables(schema: Schema, group: str, columns: Iterable[str]) -> tu
     return [name for name in grouping if name in known], _of_encodings([term.encoding for term in terms], known)
 
 
-def grid_of(name: str, values: Any, points: int) -> tuple[Any, Floats, tuple[str, ...]]:
+def grid_of(schema: Schema, name: str, values: Any, points: int) -> tuple[Any, Floats, tuple[str, ...]]:
     """Choose values of a predictor at which a curve is evaluated.
 
     Parameters
     ----------
+    schema : Schema
+        Of the model; numbers that it takes as categories, ``factor(x)``, are evaluated where they occur.
     name : str
         The predictor, for errors.
     values : array-like (n,)
@@ -106,6 +108,9 @@ def grid_of(name: str, values: Any, points: int) -> tuple[Any, Floats, tuple[str
         Levels of a factor; empty for numbers.
     """
     column = open_table({name: values}).column(name)
+    if isinstance(column, Numeric) and _as_categories(schema, name):
+        found = np.unique(column.values)
+        return found, np.arange(len(found), dtype=np.float64), tuple(f"{value:g}" for value in found)
     if isinstance(column, Numeric):
         grid = np.linspace(float(np.min(column.values)), float(np.max(column.values)), points)
         return grid, grid, ()
@@ -113,6 +118,13 @@ def grid_of(name: str, values: Any, points: int) -> tuple[Any, Floats, tuple[str
     levels = column.levels
     chosen = np.array([False, True]) if column.logical else pd.Categorical(levels, list(levels), ordered=column.ordered)
     return chosen, np.arange(len(levels), dtype=np.float64), tuple(levels)
+
+
+def _as_categories(schema: Schema, name: str) -> bool:
+    """Whether a column enters the fixed part or a random effect as the levels of a factor."""
+    encodings = (*_fixed_encodings(schema), *(term.encoding for term in schema.terms))
+    variables = (variable for encoding in encodings for variable in encoding.variables)
+    return any(v.levels is not None and name in _names([v.node]) for v in variables)
 
 
 def typical(rows: pd.DataFrame, codes: Any, n_levels: int) -> pd.DataFrame:

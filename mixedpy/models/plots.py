@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from mixedpy.core.glmm.record import GlmmRecord
+from mixedpy.design import Schema
 from mixedpy.errors import DataError, MixedpyError
 from mixedpy.inference.curves import averaged, level_curves
 from mixedpy.inference.fitted import fitted, residuals
@@ -327,10 +328,10 @@ class Plots:
 
     def _effect(self, rows: pd.DataFrame, x: str, by: str | None, level: float) -> EffectPanel:
         fit = self.fit
-        values, grid, categories = grid_of(x, rows[x], _POINTS)
+        values, grid, categories = grid_of(fit.schema, x, rows[x], _POINTS)
         needed = rows[fixed_variables(fit.schema, rows.columns, offset=True)]
         curves = []
-        for label, held in _held(rows, by):
+        for label, held in _held(fit.schema, rows, by):
             points = pd.DataFrame({x: values, **({} if by is None else {by: held.repeat(len(grid))})})
             a = averaged(fit.design, fit.schema, fit.record, needed, points, level=level)
             curves.append(EffectCurve(label, a.fit, a.lower, a.upper))
@@ -390,11 +391,11 @@ class Plots:
         return x
 
 
-def _held(rows: pd.DataFrame, by: str | None) -> list[tuple[str | None, Any]]:
+def _held(schema: Schema, rows: pd.DataFrame, by: str | None) -> list[tuple[str | None, Any]]:
     """Values at which the second predictor is held, one each, with their labels."""
     if by is None:
         return [(None, None)]
-    values, _, categories = grid_of(by, rows[by], 2)
+    values, _, categories = grid_of(schema, by, rows[by], 2)
     if categories:
         return [(label, values[k : k + 1]) for k, label in enumerate(categories)]
     mean, sd = float(rows[by].mean()), float(rows[by].std())

@@ -153,3 +153,18 @@ def test_residuals_are_standard_normal_where_the_model_holds(fits: dict[str, mp.
     drawn = axes[0].get_lines()[1].get_ydata()
     np.testing.assert_allclose(drawn, ndtri(fit.residuals("quantile", seed=0)))
     assert axes[0].get_ylabel() == "quantile residual"
+
+
+def test_numbers_taken_as_categories_are_drawn_where_they_occur() -> None:
+    data = mp.datasets.load("sleepstudy")
+    for fit in (
+        mp.lmer("Reaction ~ factor(Days) + (1 | Subject)", data),
+        mp.glmer("Reaction ~ factor(Days) + (1 | Subject)", data, family="gamma(log)"),
+    ):
+        axes = flat(fit.plot.effects())[0]
+        assert [label.get_text() for label in axes.get_xticklabels()] == [str(day) for day in range(10)]
+        level = flat(fit.plot.trajectories("Days", levels=["309"]))[0]
+        rows, _, conditional = level.get_lines()
+        np.testing.assert_allclose(rows.get_xdata(), np.arange(10))
+        expected = fit.predict(data[data["Subject"] == "309"], type="response")
+        np.testing.assert_allclose(conditional.get_ydata(), expected)
