@@ -74,12 +74,15 @@ class RowVariances:
         x'S^-1(x - G'z): times the weight of a row, d(x'beta^) / dy.
     net : (N, p) array
         (x - G'z)'H' with H'H = S^-1: rows of V^-1X, by weight, in coordinates where beta^ has covariance sigma^2 I.
+    slope : (N, p) array
+        x - G'z: how x'beta^ + z'b^ moves with beta^.
     """
 
     fixed: Floats
     joint: Floats
     influence: Floats
     net: Floats
+    slope: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +193,12 @@ class JointCovariance:
             joint=np.concatenate([part.joint for part in parts]),
             influence=np.concatenate([part.influence for part in parts]),
             net=np.concatenate([part.net for part in parts]),
+            slope=np.concatenate([part.slope for part in parts]),
         )
 
     def _block(self, X: Floats, terms: Sequence[TermRow | None]) -> RowVariances:
-        fixed = X @ self.T @ self.half.T  # (N, p)
-        net, variance = fixed.copy(), np.zeros(len(X))
+        moved = X @ self.T  # (N, p)
+        fixed, variance = moved @ self.half.T, np.zeros(len(X))
         used: list[tuple[int, Codes, Floats]] = []
         for i, row in enumerate(terms):
             if row is None:
@@ -206,7 +210,7 @@ class JointCovariance:
             T, place = self._maps[i], self._place[i]
             Z = np.where(unseen[:, None], 0.0, row.Z if T is None else row.Z @ T)
             codes = np.where(unseen, 0, row.codes)
-            net -= np.einsum("na,nax->nx", Z, self._G[place][codes]) @ self.half.T
+            moved = moved - np.einsum("na,nax->nx", Z, self._G[place][codes])
             variance += np.einsum("na,nab,nb->n", Z, self._own[place][codes], Z)
             used.append((place, codes, Z))
         used.sort(key=lambda one: one[0])
@@ -215,11 +219,13 @@ class JointCovariance:
                 among = np.flatnonzero(Z.any(axis=1) & W.any(axis=1))
                 B = self._between(i, l, codes[among], others[among])
                 variance[among] += 2.0 * np.einsum("na,nab,nb->n", Z[among], B, W[among])
+        net = moved @ self.half.T
         return RowVariances(
             fixed=np.einsum("nx,nx->n", fixed, fixed),
             joint=variance + np.einsum("nx,nx->n", net, net),
             influence=np.einsum("nx,nx->n", fixed, net),
             net=net,
+            slope=np.asarray(np.linalg.solve(self.T.T, moved.T).T, np.float64),
         )
 
     def _between(self, i: int, l: int, codes: Codes, others: Codes) -> Floats:

@@ -24,6 +24,8 @@ __all__ = [
     "limits",
     "new_observation_variance",
     "prediction_variance",
+    "rows_of",
+    "unchosen_variance",
 ]
 
 Interval = Literal["confidence", "prediction"]
@@ -68,7 +70,13 @@ def new_observation_variance(Lambdas: Sequence[Floats], predictors: Predictors, 
     The residual variance 1 / weight, and the prior variance of the effects that were not chosen: they are part of the
     observation and nothing is said of them.
     """
-    extra = np.full(predictors.n, 1.0) if predictors.weights is None else 1.0 / predictors.weights
+    residual = np.full(predictors.n, 1.0) if predictors.weights is None else 1.0 / predictors.weights
+    return residual + unchosen_variance(Lambdas, predictors, chosen)
+
+
+def unchosen_variance(Lambdas: Sequence[Floats], predictors: Predictors, chosen: Selection) -> Floats:
+    """Compute the prior variance of the effects that were not chosen, |Lambda'z|^2, (n,)."""
+    extra = np.zeros(predictors.n)
     for term, effects, Lambda in zip(predictors.terms, chosen, Lambdas, strict=True):
         if effects.all():
             continue

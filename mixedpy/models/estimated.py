@@ -13,6 +13,7 @@ from mixedpy.inference.criteria import criteria
 from mixedpy.inference.ranef import coef, ranef
 from mixedpy.inference.singular import singular_terms
 from mixedpy.inference.varcorr import variance_components
+from mixedpy.inference.vcov import joint_vcov, vcov
 from mixedpy.models.varcorr import VarCorr
 
 if TYPE_CHECKING:
@@ -139,3 +140,26 @@ class Estimated:
     def varcorr(self: Fit) -> VarCorr:  # type: ignore[misc]
         """Return the covariances of the random effects; the result prints as R's ``VarCorr(m)``."""
         return VarCorr(variance_components(self.design, self.schema, self.record))
+
+    def vcov(self: Fit, full: bool = False) -> pd.DataFrame:  # type: ignore[misc]
+        """Return the covariance matrix of the fixed effects.
+
+        Parameters
+        ----------
+        full : bool
+            Whether to add the family's own coefficients, of a generalized fit, and the errors of the random effects.
+
+        Returns
+        -------
+        DataFrame
+            p x p, or with ``full`` the joint matrix: fixed effects, the family's own coefficients (``fit.auxiliary``),
+            random effects named ``term.level.effect``.
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> fit = mp.glmer_nb("TICKS ~ YEAR + (1 | BROOD)", mp.datasets.load("grouseticks"))
+        >>> fit.vcov(full=True).index[:5].tolist()
+        ['(Intercept)', 'YEAR96', 'YEAR97', 'log(size)', 'BROOD.501.(Intercept)']
+        """
+        return joint_vcov(self.design, self.schema, self.record) if full else vcov(self.schema, self.record)

@@ -137,12 +137,6 @@ class GlmmFit(Estimated, Views, Checking):
             raise ValueError(f"summary(ddf={ddf!r}): a generalized fit has no degrees of freedom; leave it out")
         return summarize_glmm(self, show_correlation=correlation)
 
-    def vcov(self, full: bool = False) -> pd.DataFrame:
-        """Return the covariance matrix of the fixed effects; with ``full`` also of the family's own coefficients."""
-        labels = [*self.schema.fixed_names, *self.auxiliary.index]
-        matrix = pd.DataFrame(self.record.vcov.copy(), index=labels, columns=labels)
-        return matrix if full else matrix.iloc[: self.record.p, : self.record.p]
-
     def predict(
         self,
         newdata: Any = None,

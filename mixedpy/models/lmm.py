@@ -18,7 +18,6 @@ from mixedpy.errors import MixedpyError
 from mixedpy.inference import names, rows
 from mixedpy.inference.fitted import fitted
 from mixedpy.inference.prediction_intervals import Ddf, Interval
-from mixedpy.inference.vcov import joint_vcov, vcov
 from mixedpy.models import fitting
 from mixedpy.models.diagnostics import Diagnostics
 from mixedpy.models.estimated import Estimated
@@ -127,10 +126,6 @@ class LmmFit(Estimated, Views, Diagnostics, Testing, IntervalMethods, Explaining
         Days           10.467       1.546  17.0    6.771       0.0
         """
         return summarize(self, ddf, show_correlation=correlation)
-
-    def vcov(self, full: bool = False) -> pd.DataFrame:
-        """Return the covariance matrix of the fixed effects; with ``full`` jointly with the random effects."""
-        return joint_vcov(self.design, self.schema, self.record) if full else vcov(self.schema, self.record)
 
     @overload
     def predict(

@@ -80,3 +80,26 @@ def test_matrix_that_is_too_large(fit, monkeypatch):
     monkeypatch.setattr(vcov, "_MOST_COEFFICIENTS", 20)
     with pytest.raises(mp.MixedpyError, match="order 23"):
         fit.vcov(full=True)
+
+
+def test_joint_covariance_of_a_generalized_fit():
+    """Blocks against the working model by hand, and the errors of predictions that follow from it."""
+    ticks = mp.datasets.load("grouseticks").head(150)
+    fit = mp.glmer_nb("TICKS ~ HEIGHT + (1 | BROOD) + (1 | LOCATION)", ticks.assign(HEIGHT=ticks["HEIGHT"] / 100))
+    joint = fit.vcov(full=True)
+    p, s = 2, 1
+    assert joint.index[:3].tolist() == ["(Intercept)", "HEIGHT", "log(size)"]
+    np.testing.assert_allclose(joint.iloc[: p + s, : p + s], fit.record.vcov)
+    np.testing.assert_allclose(joint.iloc[:p, :p], fit.vcov())
+    mu, size = fit.fitted.to_numpy(), np.exp(fit.auxiliary.iloc[0])
+    w = mu * size * (size + fit.design.y) / (size + mu) ** 2
+    Z = np.hstack([np.eye(t.n_levels)[t.codes] for t in fit.design.terms])
+    sds = np.concatenate(
+        [np.full(t.n_levels, L[0, 0]) for t, L in zip(fit.design.terms, fit.record.Lambda, strict=True)]
+    )
+    B = np.linalg.inv((Z.T * w) @ Z + np.diag(sds**-2.0))
+    G = B @ (Z.T * w) @ fit.design.X
+    expected = B + G @ fit.vcov().to_numpy() @ G.T
+    np.testing.assert_allclose(joint.iloc[p + s :, p + s :], expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(joint.iloc[:p, p + s :], -fit.vcov().to_numpy() @ G.T, rtol=1e-6, atol=1e-9)
+    assert np.linalg.eigvalsh(joint).min() > -1e-10
