@@ -9,6 +9,7 @@ from mixedpy.design.schema import (
     fixed_columns,
     offset_column,
     random_columns,
+    trial_numbers,
     zero_columns,
 )
 
@@ -22,5 +23,6 @@ __all__ = [
     "fixed_columns",
     "offset_column",
     "random_columns",
+    "trial_numbers",
     "zero_columns",
 ]

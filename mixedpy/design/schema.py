@@ -28,6 +28,7 @@ __all__ = [
     "fixed_columns",
     "offset_column",
     "random_columns",
+    "trial_numbers",
     "zero_columns",
 ]
 
@@ -178,6 +179,35 @@ def zero_columns(schema: Schema, newdata: Any) -> Floats:
     table = open_table(newdata)
     columns = _read(table, (v.node for v in schema.zeros.variables))
     return _columns(schema, schema.zeros, columns, table)
+
+
+def trial_numbers(schema: Schema, newdata: Any) -> Floats:
+    """Add up the counts of ``cbind(successes, failures)`` in new data, (n,); NaN where one is missing.
+
+    Raises
+    ------
+    DataError
+        If the new data lack the columns, or they do not count a trial.
+    """
+    parts = schema.formula.counts
+    if parts is None:
+        raise ValueError("the response of the model is not made of counts")
+    table = open_table(newdata)
+    absent = [part.name for node in parts for part in column_names(node) if part.name not in table.names]
+    if absent:
+        raise DataError(
+            f"the numbers of trials of the new rows come from the columns of {schema.response}, and newdata has no "
+            f"column `{absent[0]}`; add it"
+        )
+    evaluator = schema.evaluator(_read(table, parts))
+    found = [as_numbers(evaluator.column(node)) for node in parts]
+    if any(values is None for values in found):
+        raise DataError(f"the columns of {schema.response} in newdata must be numbers")
+    trials: Floats = np.sum([values for values in found if values is not None], axis=0)
+    bad = int((trials <= 0).sum())
+    if bad:
+        raise DataError(f"{schema.response} counts no trial in {bad} rows of newdata; leave these rows out")
+    return trials
 
 
 def random_columns(schema: Schema, newdata: Any, term: int) -> RandomColumns:

@@ -12,7 +12,7 @@ from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema, fixed_columns, offset_column, zero_columns
-from mixedpy.inference.glmm.limits import mean_with_limits
+from mixedpy.inference.glmm.limits import LinearError, mean_with_limits
 from mixedpy.inference.glmm.response import new_auxiliary_predictors
 from mixedpy.inference.predict import predict
 from mixedpy.inference.predictors import of_table
@@ -102,7 +102,7 @@ def averaged(
         offset[k] = constant if known is None else share @ known
     fit, z = X @ record.beta + offset, float(ndtri(0.5 + level / 2))
     if isinstance(record, GlmmRecord):
-        return Averaged(*mean_with_limits(record, fit, X, zeros, z))
+        return Averaged(*mean_with_limits(record, fit, LinearError(X, zeros), z))
     half = z * np.sqrt(np.einsum("gp,pq,gq->g", X, record.fixed_vcov, X))
     return Averaged(fit, fit - half, fit + half)
 

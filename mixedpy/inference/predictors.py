@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.record import Estimates
-from mixedpy.design import Schema, TermSchema, effect_columns, fixed_columns, offset_column, random_columns
+from mixedpy.design import (
+    Schema,
+    TermSchema,
+    effect_columns,
+    fixed_columns,
+    offset_column,
+    random_columns,
+    trial_numbers,
+)
 from mixedpy.design.columns import Numeric
 from mixedpy.design.frame import open_table
 from mixedpy.errors import DataError
@@ -147,7 +155,7 @@ def of_table(
         index=open_table(newdata).index(len(fixed)),
         fixed=fixed if offset is None else fixed + offset,
         terms=tuple(terms),
-        weights=_new_weights(schema, newdata) if weights and schema.weights_name is not None else None,
+        weights=_new_weights(schema, newdata) if weights else None,
         X=X,
     )
 
@@ -157,9 +165,11 @@ def _new_term(schema: Schema, newdata: Any, k: int) -> TermRows:
     return TermRows(codes, tuple(Z.T), labels)
 
 
-def _new_weights(schema: Schema, newdata: Any) -> Floats:
-    assert schema.weights_name is not None
+def _new_weights(schema: Schema, newdata: Any) -> Floats | None:
+    trials = None if schema.formula.counts is None else trial_numbers(schema, newdata)
+    if schema.weights_name is None:
+        return trials
     column = open_table(newdata).column(schema.weights_name)
     if not isinstance(column, Numeric) or not np.all(column.values > 0):
         raise DataError(f"the weights column {schema.weights_name!r} of newdata must hold positive numbers")
-    return column.values
+    return column.values if trials is None else trials * column.values

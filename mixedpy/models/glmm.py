@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -16,25 +16,23 @@ from mixedpy.core.family import Family
 from mixedpy.core.glmm.record import GlmmConvergence, GlmmRecord
 from mixedpy.design import Schema
 from mixedpy.errors import MixedpyError
-from mixedpy.inference import names, rows, selection
+from mixedpy.inference import names, rows
 from mixedpy.inference.fitted import Level
 from mixedpy.inference.glmm.bootstrap import GlmmBootstrap
 from mixedpy.inference.glmm.intervals import GlmmProfile
-from mixedpy.inference.glmm.population import population_mean
 from mixedpy.inference.glmm.residuals import GlmmKind, glmm_residuals
-from mixedpy.inference.glmm.response import auxiliary_predictors, new_auxiliary_predictors, of_rows
-from mixedpy.inference.glmm.simulate import simulate_glmm
+from mixedpy.inference.glmm.response import of_rows
 from mixedpy.inference.glmm.variance import Overdispersion, glmm_icc, overdispersion, r_squared
 from mixedpy.inference.glmm.wald import wald_anova
-from mixedpy.inference.predict import predict
-from mixedpy.inference.predictors import of_fit, of_table
+from mixedpy.inference.prediction_intervals import Interval
 from mixedpy.models import glmm_fitting as fitting
 from mixedpy.models.checking import Checking
 from mixedpy.models.estimated import Estimated
-from mixedpy.models.fitting import check_offset_is_a_column
 from mixedpy.models.glmm_intervals import Method, bootstrap_fit, compare_fits, intervals, profile_fit
+from mixedpy.models.glmm_prediction import population_rows, predict_general_rows, simulate_general_rows
 from mixedpy.models.glmm_request import GlmmRequest, Weights
 from mixedpy.models.glmm_tables import glmm_print_record, summarize_glmm
+from mixedpy.models.prediction import Scale
 from mixedpy.models.request import KEEP, Column, Keep, NaAction
 from mixedpy.models.summary import Summary
 from mixedpy.models.update import update_formula
@@ -137,13 +135,40 @@ class GlmmFit(Estimated, Views, Checking):
             raise ValueError(f"summary(ddf={ddf!r}): a generalized fit has no degrees of freedom; leave it out")
         return summarize_glmm(self, show_correlation=correlation)
 
+    @overload
+    def predict(
+        self,
+        newdata: Any = ...,
+        re_form: str | None = ...,
+        type: Scale = ...,
+        allow_new_levels: bool = ...,
+        interval: None = ...,
+        level: float = ...,
+        se: Literal[False] = ...,
+    ) -> pd.Series[float]: ...
+
+    @overload
+    def predict(
+        self,
+        newdata: Any = ...,
+        re_form: str | None = ...,
+        type: Scale = ...,
+        allow_new_levels: bool = ...,
+        interval: Interval | None = ...,
+        level: float = ...,
+        se: bool = ...,
+    ) -> pd.Series[float] | pd.DataFrame: ...
+
     def predict(
         self,
         newdata: Any = None,
         re_form: str | None = None,
-        type: Literal["link", "response"] = "link",
+        type: Scale = "link",
         allow_new_levels: bool = False,
-    ) -> pd.Series[float]:
+        interval: Interval | None = None,
+        level: float = 0.95,
+        se: bool = False,
+    ) -> pd.Series[float] | pd.DataFrame:
         """Predict the linear predictor or the mean of the response.
 
         Parameters
@@ -155,8 +180,28 @@ class GlmmFit(Estimated, Views, Checking):
         type : {"link", "response"}
             The scale.
         allow_new_levels : bool
-            Whether a level that the fit has not seen, or that is missing, gets random effects of 0 rather than an
-            error.
+            Whether a level that the fit has not seen, or that is missing, gets random effects of 0, with their prior
+            variance in standard errors and intervals, rather than an error.
+        interval : {"confidence", "prediction"}, optional
+            Limits for the linear predictor or the mean given the effects used; or, with ``type="response"``, for a new
+            observation, over the distribution of the response and of the random effects that ``re_form`` leaves out.
+        level : float
+            Probability that the interval covers.
+        se : bool
+            Whether to add the standard errors of the predictions, on the scale of the response by the delta method.
+
+        Returns
+        -------
+        Series or DataFrame
+            One value per row; with ``interval`` or ``se`` columns ``fit``, ``se``, ``lower`` and ``upper`` as asked.
+
+        Notes
+        -----
+        Errors of the fixed effects have the covariance ``fit.vcov()``, those of the random effects follow from
+        Henderson's equations of the working linear model at the estimated covariance parameters. Limits of means are
+        those of the linear predictor put through the inverse link; with zeros of their own, those of the logarithm of
+        the mean. Prediction limits are quantiles: the least value whose probability reaches that of the limit. Weights
+        of new rows, such as numbers of trials, come from their column, or from those of ``cbind``.
 
         Examples
         --------
@@ -165,19 +210,20 @@ class GlmmFit(Estimated, Views, Checking):
         >>> fit = mp.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", cbpp)
         >>> fit.predict(cbpp.head(2), re_form="NA", type="response").round(4).tolist()
         [0.198, 0.0839]
+        >>> fit.predict({"period": ["1"]}, re_form="NA", type="response", interval="confidence").round(3)
+             fit  lower  upper
+        0  0.198  0.135   0.28
         """
-        if type not in ("link", "response"):
-            raise ValueError(f"type={type!r} is unknown; use 'link' or 'response'")
-        chosen = selection.select(self.schema, re_form)
-        if newdata is None:
-            parts, xi = of_fit(self.design, self.schema, self.record), auxiliary_predictors(self.record)
-        else:
-            check_offset_is_a_column(self.request)
-            parts = of_table(self.schema, self.record, newdata, chosen=chosen)
-            xi = new_auxiliary_predictors(self.schema, self.record, newdata)
-        eta = predict(parts, self.schema, self.record, chosen, newdata is None or allow_new_levels)
-        values = eta if type == "link" else self.record.family.mean(eta, xi)
-        return rows.on_rows(self.schema, values) if newdata is None else pd.Series(values, index=parts.index)
+        return predict_general_rows(
+            self,
+            newdata,
+            re_form=re_form,
+            type=type,
+            allow_new_levels=allow_new_levels,
+            interval=interval,
+            level=level,
+            se=se,
+        )
 
     def simulate(
         self,
@@ -195,7 +241,7 @@ class GlmmFit(Estimated, Views, Checking):
         seed : int or numpy Generator, optional
             Source of the random numbers; an int makes the draws repeatable.
         newdata : DataFrame or mapping, optional
-            Rows to simulate; by default those of the fit.
+            Rows to simulate; by default those of the fit. Missing values in its columns give NaN.
         re_form : str, optional
             Random effects held at their conditional modes: ``"NA"`` for none (all are drawn anew), None for all, or a
             formula of whole terms.
@@ -204,25 +250,13 @@ class GlmmFit(Estimated, Views, Checking):
         -------
         DataFrame
             n x nsim, columns ``sim_1``, ``sim_2``, ...
-        """
-        y, index = self._draw(nsim, seed, newdata, re_form)
-        columns = [f"sim_{i}" for i in range(1, nsim + 1)]
-        if newdata is None:
-            return rows.frame_on_rows(self.schema, y, columns)
-        return pd.DataFrame(y, index=index, columns=columns)
 
-    def _draw(
-        self, nsim: int, seed: int | np.random.Generator | None, newdata: Any, re_form: str | None
-    ) -> tuple[npt.NDArray[np.float64], pd.Index[Any]]:
-        given = selection.select(self.schema, re_form)
-        if newdata is None:
-            parts, xi = of_fit(self.design, self.schema, self.record), auxiliary_predictors(self.record)
-        else:
-            check_offset_is_a_column(self.request)
-            fitting.check_trials_are_a_column(self.schema, self.request)
-            parts = of_table(self.schema, self.record, newdata, weights=True)
-            xi = new_auxiliary_predictors(self.schema, self.record, newdata)
-        return simulate_glmm(parts, self.schema, self.record, xi, given, nsim=nsim, seed=seed), parts.index
+        Raises
+        ------
+        MixedpyError
+            If means leave the range of the family, as they may with the link identity.
+        """
+        return simulate_general_rows(self, newdata, nsim=nsim, seed=seed, re_form=re_form)
 
     def residuals(
         self, kind: GlmmKind = "response", level: Level = "conditional", seed: int | None = None
@@ -305,16 +339,7 @@ class GlmmFit(Estimated, Views, Checking):
         >>> fit.population_mean(cbpp.head(2)).round(4).tolist()
         [0.2161, 0.097]
         """
-        held = selection.select(self.schema, re_form)
-        if newdata is None:
-            parts, xi = of_fit(self.design, self.schema, self.record), auxiliary_predictors(self.record)
-        else:
-            check_offset_is_a_column(self.request)
-            parts = of_table(self.schema, self.record, newdata)
-            xi = new_auxiliary_predictors(self.schema, self.record, newdata)
-        eta = predict(parts, self.schema, self.record, held, newdata is None)
-        means = population_mean(parts, self.record, xi, eta, held)
-        return rows.on_rows(self.schema, means) if newdata is None else pd.Series(means, index=parts.index)
+        return population_rows(self, newdata, re_form)
 
     def anova(self, type: Literal[1, 2, 3] = 3) -> pd.DataFrame:
         """Test every term of the fixed effects by a Wald chi-square.

@@ -28,7 +28,7 @@ __all__ = [
     "auxiliary_columns",
     "build_glmm",
     "check_response",
-    "check_trials_are_a_column",
+    "check_weights_are_a_column",
     "estimate_built",
     "warn_glmm",
 ]
@@ -128,12 +128,12 @@ def check_response(design: Design, schema: Schema, family: Family) -> None:
     )
 
 
-def check_trials_are_a_column(schema: Schema, request: GlmmRequest) -> None:
+def check_weights_are_a_column(schema: Schema, request: GlmmRequest) -> None:
     """Refuse to draw responses for new rows whose numbers of trials or prior weights are not in a column."""
-    if schema.formula.counts is not None or (request.weights is not None and schema.weights_name is None):
+    if request.weights is not None and schema.weights_name is None:
         raise DataError(
-            "new responses need the numbers of trials of the new rows; fit the proportion of successes with "
-            'weights="<column of trials>", and give that column in newdata'
+            "new responses need the weights, or numbers of trials, of the new rows, but the fit has them as an array; "
+            'put them in a column and fit with weights="<column>"'
         )
 
 

@@ -17,7 +17,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
 from mixedpy.inference.curves import averaged  # noqa: E402
-from mixedpy.inference.glmm.limits import mean_with_limits  # noqa: E402
+from mixedpy.inference.glmm.limits import LinearError, mean_with_limits  # noqa: E402
 from mixedpy.inference.shrinkage import shrinkage  # noqa: E402
 from mixedpy.inference.variables import fixed_variables, rows_used  # noqa: E402
 from mixedpy.report.plots.style import flat  # noqa: E402
@@ -129,7 +129,7 @@ def test_limits_count_the_uncertainty_of_the_zeros(fits: dict[str, mp.GlmmFit]) 
     fit = fits["zeros"]
     p, s = fit.record.p, len(fit.record.alpha)
     X, zeros = fit.design.X[:3], fit.record.auxiliary[-1][:3]
-    mean, low, high = mean_with_limits(fit.record, X @ fit.record.beta, X, zeros, 1.0)
+    mean, low, high = mean_with_limits(fit.record, X @ fit.record.beta, LinearError(X, zeros), 1.0)
     np.testing.assert_allclose(mean, fit.predict(re_form="NA", type="response").iloc[:3])
     # coefficients of the zeros are barely determined here, so compare the linear expansion at a tenth of the spread
     shrunk = np.random.default_rng(1).multivariate_normal(np.zeros(p + s), fit.record.vcov / 1e4, 20000)

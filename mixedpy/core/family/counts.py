@@ -6,6 +6,7 @@ Prior weights multiply l, as frequencies.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar
 
 import numpy as np
@@ -30,6 +31,7 @@ class CountFamily(Family):
     """What the families of counts share."""
 
     discrete: ClassVar[bool] = True
+    mean_range: ClassVar[tuple[float, float]] = (0.0, inf)
 
     def check(self, y: Floats, m: Floats) -> Offence | None:
         """Whole numbers that are not negative."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar
 
 import numpy as np
@@ -26,6 +27,7 @@ class DispersionFamily(Family):
 
     auxiliary: ClassVar[tuple[Auxiliary, ...]] = (Auxiliary("precision", "log"),)
     has_scale: ClassVar[bool] = True
+    mean_range: ClassVar[tuple[float, float]] = (0.0, inf)
 
     @abstractmethod
     def variance_function(self, mu: Floats) -> Floats:
@@ -116,6 +118,7 @@ class Gaussian(DispersionFamily):
 
     name: ClassVar[str] = "gaussian"
     links: ClassVar[tuple[str, ...]] = ("identity", "log", "inverse")
+    mean_range: ClassVar[tuple[float, float]] = (-inf, inf)
 
     @property
     def concave(self) -> bool:

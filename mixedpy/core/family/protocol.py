@@ -82,6 +82,8 @@ class Family(ABC):
     discrete: ClassVar[bool] = False
     has_scale: ClassVar[bool] = False
     """Whether the family has a dispersion that multiplies the variance (R's ``useSc``)."""
+    mean_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    """Between which the inverse link must lie."""
 
     def __post_init__(self) -> None:
         if self.link not in self.links:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 
 import numpy as np
 from scipy import special
@@ -44,6 +45,7 @@ class _WithZeros(Family):
         return (*self.counts.auxiliary, _ZERO)
 
     discrete = True
+    mean_range = (0.0, inf)
 
     @property
     def concave(self) -> bool:

@@ -10,7 +10,7 @@ from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.errors import MixedpyError
 from mixedpy.inference.fitted import Level
-from mixedpy.inference.glmm.response import Response, of_rows
+from mixedpy.inference.glmm.response import Response, check_means, of_rows
 
 __all__ = ["GlmmKind", "glmm_residuals", "quantile_residuals"]
 
@@ -35,6 +35,8 @@ def glmm_residuals(
         raise ValueError(f"kind={kind!r} is unknown; use one of {wanted}")
     response = of_rows(design, record, level)
     family, y = record.family, design.y
+    if kind != "response":
+        check_means(family, response.eta, f"{kind} residuals")
     if kind == "quantile":
         return quantile_residuals(y, response, seed)
     raw = y - response.mean

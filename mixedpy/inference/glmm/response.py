@@ -11,9 +11,10 @@ from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.family.protocol import Family, Predictors
 from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.design import Schema, zero_columns
+from mixedpy.errors import MixedpyError
 from mixedpy.inference.fitted import Level, fixed_part, random_part
 
-__all__ = ["Response", "auxiliary_predictors", "new_auxiliary_predictors", "of_rows"]
+__all__ = ["Response", "auxiliary_predictors", "check_means", "new_auxiliary_predictors", "of_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,29 @@ def _predictors(record: GlmmRecord, auxiliary: tuple[Floats | None, ...]) -> Pre
         out.append(share if columns is None else columns @ share)
         start += size
     return tuple(out)
+
+
+def check_means(family: Family, eta: Floats, what: str) -> None:
+    """Raise a MixedpyError if the inverse link leaves the range of the family's means in some rows.
+
+    Parameters
+    ----------
+    eta : (n,) array
+        Linear predictors; rows of NaN are not counted.
+    what : str
+        What is then not defined, for the message.
+    """
+    low, high = family.mean_range
+    with np.errstate(all="ignore"):
+        mu = family.mu(eta)
+    known = ~np.isnan(eta)
+    bad = int((known & ~((mu >= low) & (mu <= high))).sum())
+    if bad:
+        raise MixedpyError(
+            f"{bad} of {int(known.sum())} rows have means outside the range of the family {family.name} (from {low:g} "
+            f"to {high:g}) with link {family.link}, so that {what} cannot be computed; use a link that keeps the means "
+            "inside"
+        )
 
 
 def of_rows(design: Design, record: GlmmRecord, level: Level = "conditional") -> Response:
