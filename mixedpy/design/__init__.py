@@ -9,6 +9,7 @@ from mixedpy.design.schema import (
     fixed_columns,
     offset_column,
     random_columns,
+    response_levels,
     trial_numbers,
     zero_columns,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "fixed_columns",
     "offset_column",
     "random_columns",
+    "response_levels",
     "trial_numbers",
     "zero_columns",
 ]

@@ -28,6 +28,7 @@ __all__ = [
     "fixed_columns",
     "offset_column",
     "random_columns",
+    "response_levels",
     "trial_numbers",
     "zero_columns",
 ]
@@ -208,6 +209,17 @@ def trial_numbers(schema: Schema, newdata: Any) -> Floats:
     if bad:
         raise DataError(f"{schema.response} counts no trial in {bad} rows of newdata; leave these rows out")
     return trials
+
+
+def response_levels(schema: Schema, data: Any) -> tuple[str, ...] | None:
+    """Levels of a response that is a factor, those of the rows used, from the table of the fit; None for numbers."""
+    node = schema.formula.response
+    column = schema.evaluator(_read(open_table(data), (node,))).column(node)
+    if not isinstance(column, Factor):
+        return None
+    if len(column.levels) == 2:
+        return column.levels
+    return tuple(column.levels[k] for k in np.unique(column.codes[schema.rows]) if k >= 0)
 
 
 def random_columns(schema: Schema, newdata: Any, term: int) -> RandomColumns:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ __all__ = [
     "parameter_table",
     "parameter_values",
     "roots_of",
+    "start_parts",
     "start_values",
     "theta_names",
 ]
@@ -175,10 +176,38 @@ def auxiliary_names(schema: Schema, record: GlmmRecord) -> list[str]:
     return labels
 
 
-def start_values(design: Design, schema: Schema, start: npt.ArrayLike, argument: str = "start") -> Floats:
+def start_parts(
+    design: Design, schema: Schema, start: npt.ArrayLike | Mapping[str, npt.ArrayLike]
+) -> tuple[Floats | None, Floats | None]:
+    """Check starting values: an array of theta, or a dict of ``theta`` and ``fixef``, each as the fit has it."""
+    if not isinstance(start, Mapping):
+        return start_values(design, schema, start), None
+    unknown = [str(key) for key in start if key not in ("theta", "fixef")]
+    if unknown or not start:
+        raise DataError(f"start= has the entries {', '.join(map(str, start)) or 'none'}; give 'theta', 'fixef' or both")
+    theta, fixef = start.get("theta"), start.get("fixef")
+    beta = None if fixef is None else _numbers(fixef, "start['fixef']", schema.fixed_names)
+    if beta is not None and (beta.shape != (len(schema.fixed_names),) or not np.isfinite(beta).all()):
+        names = ", ".join(schema.fixed_names)
+        raise DataError(f"start['fixef'] must hold {len(schema.fixed_names)} finite numbers: {names}")
+    return None if theta is None else start_values(design, schema, theta, "start['theta']"), beta
+
+
+def _numbers(values: Any, argument: str, names: Sequence[str]) -> Floats:
+    try:
+        return np.atleast_1d(np.asarray(values, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise DataError(f"{argument}={values!r} must hold numbers, one for each of {', '.join(names)}") from None
+
+
+def start_values(
+    design: Design, schema: Schema, start: npt.ArrayLike | Mapping[str, npt.ArrayLike], argument: str = "start"
+) -> Floats:
     """Check values for theta given as the argument of that name: one finite number per parameter."""
-    theta = np.asarray(start, dtype=float)
     names = theta_names(design, schema)
+    if isinstance(start, Mapping) and set(start) == {"theta"}:
+        start = start["theta"]
+    theta = _numbers(start, argument, names)
     if theta.shape != (len(names),):
         raise DataError(f"{argument}= has shape {theta.shape}; {len(names)} values are wanted: {', '.join(names)}")
     if not np.isfinite(theta).all():

@@ -93,6 +93,7 @@ def response(schema: Schema, y: npt.ArrayLike) -> Floats:
         values = np.asarray(y, dtype=float)
     except (TypeError, ValueError):
         raise DataError(f"the new response is not a sequence of numbers but of type {type(y).__name__}") from None
+    values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     n = len(schema.rows)
     if values.shape not in ((n,), (schema.n_total,)):
         wanted = f"{n} values" if n == schema.n_total else f"{n} (the rows used) or {schema.n_total} values (all rows)"

@@ -36,13 +36,15 @@ _FAMILIES: dict[str, Callable[..., Family]] = {
     "beta_binomial": BetaBinomial,
 }
 
+_PREFIXES: dict[str, Callable[[CountFamily], Family]] = {"zero_inflated_": ZeroInflated, "hurdle_": Hurdle}
+
 _ALIASES = {
     "inversegaussian": "inverse_gaussian",
     "negativebinomial": "negative_binomial",
     "betabinomial": "beta_binomial",
 }
 
-_TEXT = re.compile(r"\s*([A-Za-z0-9_.]+)\s*(?:\(\s*(?:link\s*=\s*)?['\"]?([A-Za-z0-9/^]+)['\"]?\s*\))?\s*")
+_TEXT = re.compile(r"\s*([A-Za-z0-9_. -]+?)\s*(?:\(\s*(?:link\s*=\s*)?['\"]?([A-Za-z0-9/^]+)['\"]?\s*\))?\s*")
 
 
 def find_family(family: str | Family) -> Family:
@@ -52,7 +54,7 @@ def find_family(family: str | Family) -> Family:
     ----------
     family : str or Family
         A name such as ``"binomial"``, a name with a link such as ``"binomial(probit)"``, one of counts with its own
-        zeros such as ``"zero_inflated_poisson"`` or ``"hurdle_nbinom2"``, or a family.
+        zeros such as ``"zero_inflated_poisson"`` or ``"hurdle_nbinom2"``, a name as ``fit.family`` has it, or a family.
 
     Raises
     ------
@@ -68,16 +70,20 @@ def find_family(family: str | Family) -> Family:
         return family
     if not isinstance(family, str):
         raise TypeError(f"family={family!r} must be a name such as 'binomial', or a family such as mixedpy.Binomial()")
-    for prefix, kind in (("zero_inflated_", ZeroInflated), ("hurdle_", Hurdle)):
-        if family.lower().startswith(prefix):
-            counts = find_family(family[len(prefix) :])
-            if not isinstance(counts, CountFamily):
-                raise ValueError(f"family={family!r}: {counts.name} is no family of counts; use poisson or nbinom2")
-            return kind(counts)
     match = _TEXT.fullmatch(family)
-    name, link = (match[1].lower().replace(".", "_"), match[2]) if match else (family, None)
+    name, link = (re.sub(r"[. -]+", "_", match[1].lower()), match[2]) if match else (family, None)
+    prefix = next((p for p in _PREFIXES if name.startswith(p)), "")
+    name = name.removeprefix(prefix)
     name = _ALIASES.get(name.replace("_", ""), name)
     if name not in _FAMILIES:
         wanted = ", ".join(map(repr, _FAMILIES))
-        raise ValueError(f"family={family!r} is unknown; use one of {wanted}, with a link as in 'binomial(probit)'")
-    return _FAMILIES[name]() if link is None else _FAMILIES[name](link)
+        raise ValueError(
+            f"family={family!r} is unknown; use one of {wanted}, with a link as in 'binomial(probit)'; for counts with "
+            "zeros of their own 'zero_inflated_' or 'hurdle_' and 'poisson', 'nbinom2' or 'nbinom1'"
+        )
+    found = _FAMILIES[name]() if link is None else _FAMILIES[name](link)
+    if not prefix:
+        return found
+    if not isinstance(found, CountFamily):
+        raise ValueError(f"family={family!r}: {found.name} is no family of counts; use poisson, nbinom2 or nbinom1")
+    return _PREFIXES[prefix](found)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy.typing as npt
-
 from mixedpy.core.control import Control
 from mixedpy.core.family import Family, NegativeBinomial2
 from mixedpy.models.glmm import GlmmFit, fit_glmm_request
-from mixedpy.models.glmm_request import GlmmRequest, Weights
+from mixedpy.models.glmm_request import GlmmRequest, Start, Weights
 from mixedpy.models.request import DEFAULT_CONTROL, Column, NaAction
 
 __all__ = ["glmer", "glmer_nb"]
@@ -29,7 +27,7 @@ def glmer(
     contrasts: Mapping[str, Any] | None = None,
     covariances: Mapping[str, str] | None = None,
     na_action: NaAction = "drop",
-    start: npt.ArrayLike | None = None,
+    start: Start = None,
     control: Control = DEFAULT_CONTROL,
     functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> GlmmFit:
@@ -63,8 +61,9 @@ def glmer(
         Known part of the linear predictor.
     contrasts, covariances, na_action, functions
         As for :func:`mixedpy.lmer`.
-    start : array, optional
-        Starting values of ``theta``, in the order of ``fit.theta``.
+    start : array or dict, optional
+        Starting values of ``theta``, in the order of ``fit.theta``; or a dict with entries ``theta`` and ``fixef``, as
+        lme4's list.
     control : Control
         How the fit is computed.
 
@@ -127,13 +126,14 @@ def glmer_nb(
     *,
     link: str = "log",
     nagq: int = 1,
+    laplace: Weights = "observed",
     ziformula: str | None = None,
     weights: Column = None,
     offset: Column = None,
     contrasts: Mapping[str, Any] | None = None,
     covariances: Mapping[str, str] | None = None,
     na_action: NaAction = "drop",
-    start: npt.ArrayLike | None = None,
+    start: Start = None,
     control: Control = DEFAULT_CONTROL,
     functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> GlmmFit:
@@ -143,6 +143,8 @@ def glmer_nb(
     ----------
     formula, data, nagq, ziformula, weights, offset, contrasts, covariances, na_action, start, control, functions
         As for :func:`mixedpy.glmer`.
+    laplace : {"observed"}
+        As for :func:`mixedpy.glmer`; this family has no expected weights, so that "expected" is refused.
     link : {"log", "identity"}
         Link function.
 
@@ -159,7 +161,7 @@ def glmer_nb(
     'negative binomial'
     """
     request = GlmmRequest(
-        formula, data, NegativeBinomial2(link), nagq, "observed", ziformula, weights, offset, contrasts, covariances,
+        formula, data, NegativeBinomial2(link), nagq, laplace, ziformula, weights, offset, contrasts, covariances,
         na_action, start, control, functions,
     )  # fmt: skip
     return fit_glmm_request(request)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, overload
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from mixedpy.core.arrays import Design
@@ -30,7 +29,8 @@ from mixedpy.models.checking import Checking
 from mixedpy.models.estimated import Estimated
 from mixedpy.models.glmm_intervals import Method, bootstrap_fit, compare_fits, intervals, profile_fit
 from mixedpy.models.glmm_prediction import population_rows, predict_general_rows, simulate_general_rows
-from mixedpy.models.glmm_request import GlmmRequest, Weights
+from mixedpy.models.glmm_request import GlmmRequest, Start, Weights
+from mixedpy.models.glmm_response import new_response
 from mixedpy.models.glmm_tables import glmm_print_record, summarize_glmm
 from mixedpy.models.prediction import Scale
 from mixedpy.models.request import KEEP, Column, Keep, NaAction
@@ -452,19 +452,23 @@ class GlmmFit(Estimated, Views, Checking):
         """
         return intervals(self, method, level, parm, nsim, seed)
 
-    def refit(self, y: npt.ArrayLike) -> GlmmFit:
+    def refit(self, y: Any) -> GlmmFit:
         """Fit the same model to another response, for example a column of ``simulate``.
 
         Parameters
         ----------
-        y : (n,) array
-            The response of the rows used, or of all rows of the table; proportions where the weights are trials.
+        y : (n,) array, or (n, 2) array
+            The response of the rows used, or of all rows of the table, as it was: proportions where the weights are
+            trials, two levels as text, or successes and failures for ``cbind``.
+
+        Raises
+        ------
+        DataError
+            If it does not suit the rows or the family.
         """
-        design = replace(self.design, y=rows.response(self.schema, y))
+        design = new_response(self.design, self.schema, self.request, y)
         fitting.check_response(design, self.schema, self.record.family)
-        record = fitting.estimate_built(
-            design, self.schema, self.record.family, self.record.auxiliary, self.request, None
-        )
+        record = fitting.estimate_built(design, self.schema, self.record.family, self.record.auxiliary, self.request)
         fitting.warn_glmm(design, self.schema, record, self.request.control)
         return GlmmFit(record, design, self.schema, replace(self.request, refitted=True))
 
@@ -482,7 +486,7 @@ class GlmmFit(Estimated, Views, Checking):
         contrasts: Mapping[str, Any] | Keep | None = KEEP,
         covariances: Mapping[str, str] | Keep | None = KEEP,
         na_action: NaAction | Keep = KEEP,
-        start: npt.ArrayLike | None = None,
+        start: Start = None,
         control: Control | Keep = KEEP,
         functions: Mapping[str, Callable[..., Any]] | Keep | None = KEEP,
     ) -> GlmmFit:
@@ -494,7 +498,7 @@ class GlmmFit(Estimated, Views, Checking):
             The new formula; a dot stands for the old left or right side, as in R: ``". ~ . + x - (1 | g)"``.
         data, family, nagq, laplace, ziformula, weights, offset, contrasts, covariances, na_action, control, functions
             As for :func:`mixedpy.glmer`; those not given stay as they were.
-        start : array, optional
+        start : array or dict, optional
             Starting values; those of the old call are not used again.
         """
         if self.request.refitted:
@@ -532,7 +536,7 @@ class GlmmFit(Estimated, Views, Checking):
 def fit_glmm_request(request: GlmmRequest) -> GlmmFit:
     """Build the design that a request describes, estimate, and warn where the estimate calls for it."""
     built, family = fitting.build_glmm(request)
-    start = None if request.start is None else names.start_values(built.design, built.schema, request.start)
+    start = (None, None) if request.start is None else names.start_parts(built.design, built.schema, request.start)
     auxiliary = fitting.auxiliary_columns(built, family)
     record = fitting.estimate_built(built.design, built.schema, family, auxiliary, request, start)
     fitting.warn_glmm(built.design, built.schema, record, request.control)

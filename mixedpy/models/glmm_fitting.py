@@ -117,6 +117,10 @@ def _check_nodes(request: GlmmRequest, built: Built, family: Family) -> None:
 
 def check_response(design: Design, schema: Schema, family: Family) -> None:
     """Refuse a response outside the family's support, naming the rule and the first row that breaks it."""
+    if not family.discrete and design.y.min() == design.y.max():
+        raise DataError(
+            f"the response {schema.response} is the same in all {design.n} rows, {design.y[0]:g}; it must vary"
+        )
     m = np.ones(1) if design.weights is None else design.weights
     offence = family.check(design.y, m)
     if offence is None:
@@ -152,9 +156,9 @@ def estimate_built(
     family: Family,
     auxiliary: tuple[Floats | None, ...],
     request: GlmmRequest,
-    start: Floats | None,
+    start: tuple[Floats | None, Floats | None] = (None, None),
 ) -> GlmmRecord:
-    """Estimate, or say in terms of the data why that cannot be done."""
+    """Estimate, or say in terms of the data why that cannot be done; ``start`` holds theta and fixed effects."""
     try:
         return estimate_glmm(
             design,
@@ -162,7 +166,8 @@ def estimate_built(
             auxiliary=auxiliary,
             nagq=int(request.nagq),
             expected=request.laplace == "expected",
-            start=start,
+            start=start[0],
+            start_fixed=start[1],
             control=request.control,
         )
     except np.linalg.LinAlgError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy.typing as npt
 
@@ -12,9 +12,12 @@ from mixedpy.core.control import Control
 from mixedpy.core.family import Family
 from mixedpy.models.request import DEFAULT_CONTROL, Column, NaAction
 
-__all__ = ["GlmmRequest", "Weights"]
+__all__ = ["GlmmRequest", "Start", "Weights"]
 
 Weights = Literal["observed", "expected"]
+
+Start: TypeAlias = npt.ArrayLike | Mapping[str, npt.ArrayLike] | None
+"""Starting values of theta, or a dict of those of theta and of the fixed effects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class GlmmRequest:
     contrasts: Mapping[str, Any] | None = None
     covariances: Mapping[str, str] | None = None
     na_action: NaAction = "drop"
-    start: npt.ArrayLike | None = None
+    start: Start = None
     control: Control = DEFAULT_CONTROL
     functions: Mapping[str, Callable[..., Any]] | None = None
     refitted: bool = False

@@ -146,7 +146,7 @@ def test_simulate_is_repeatable_and_has_the_fitted_moments(fit: mp.GlmmFit) -> N
 
 def test_simulated_new_rows_need_their_trials(cbpp: pd.DataFrame, fit: mp.GlmmFit) -> None:
     with pytest.raises(mp.DataError, match="numbers of trials"):
-        fit.simulate(newdata=cbpp)
+        fit.simulate(newdata=cbpp[["period", "herd"]])
     weighted = mp.glmer("share ~ period + (1 | herd)", cbpp, weights="size")
     new = cbpp.head(3).assign(size=[5, 7, 9], herd="new")
     drawn = weighted.simulate(4, seed=1, newdata=new)

@@ -149,3 +149,111 @@ def test_groups_of_zeros_alone_are_no_fault(data: pd.DataFrame) -> None:
 def test_infeasible_link_is_an_error_or_a_fit(data: pd.DataFrame) -> None:
     fit = mp.glmer("count ~ x + (1 | g)", data, family="poisson(identity)", control=mp.Control(singular_tol=1e-12))
     assert (fit.fitted > 0).all()
+
+
+@pytest.mark.parametrize("family", ["beta", "gamma", "inverse_gaussian", "gaussian"])
+def test_a_constant_response_is_no_data(data: pd.DataFrame, family: str) -> None:
+    with pytest.raises(mp.DataError, match=r"the response r is the same in all 60 rows, 0\.5; it must vary"):
+        mp.glmer("r ~ x + (1 | g)", data.assign(r=0.5), family=family)
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        ("a", "must hold numbers, one for each of g"),
+        ([1.0, 2.0], "1 values are wanted"),
+        ({}, "give 'theta', 'fixef' or both"),
+        ({"beta": [1.0, 2.0]}, "entries beta; give 'theta'"),
+        ({"theta": "a"}, r"start\['theta'\]='a' must hold numbers"),
+        ({"fixef": [1.0]}, "must hold 2 finite numbers"),
+        ({"fixef": [1.0, np.nan]}, "must hold 2 finite numbers"),
+        ({"theta": [1.0, 1.0]}, "1 values are wanted"),
+    ],
+)
+def test_starting_values_that_do_not_fit(data: pd.DataFrame, start: object, said: str) -> None:
+    with pytest.raises(mp.DataError, match=said):
+        mp.glmer("yes ~ x + (1 | g)", data, start=start)  # type: ignore[arg-type]
+
+
+def test_starting_values_as_lme4_has_them(data: pd.DataFrame) -> None:
+    fit = mp.glmer("count ~ x + (1 | h)", data, family="poisson")
+    for start in (
+        [0.3],
+        {"theta": [0.3]},
+        {"fixef": [0.5, -0.1]},
+        {"theta": 0.3, "fixef": fit.fixef},
+    ):
+        again = fit.update(start=start)
+        assert abs(again.deviance - fit.deviance) < 1e-6
+    with_fixef = fit.update(start={"fixef": [0.5, -0.1]}).convergence.start
+    np.testing.assert_allclose(with_fixef[1:3], [0.5, -0.1], atol=1e-8)
+    sleep = mp.datasets.load("sleepstudy")
+    assert mp.lmer("Reaction ~ Days + (1 | Subject)", sleep, start={"theta": [1.0]}).converged
+    with pytest.raises(mp.DataError, match="must hold numbers"):
+        mp.lmer("Reaction ~ Days + (1 | Subject)", sleep, start="a")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "family",
+    ["binomial", "poisson", "gamma", "inverse_gaussian", "gaussian", "nbinom2", "nbinom1", "beta", "beta_binomial",
+     "zero_inflated_poisson", "hurdle_nbinom2", "zero_inflated_nbinom1"],
+)  # fmt: skip
+def test_the_name_of_a_family_names_it(data: pd.DataFrame, family: str) -> None:
+    positive = family in ("gamma", "inverse_gaussian", "beta")
+    column = "share" if positive else "yes" if "binomial" in family else "count"
+    fit = mp.glmer(f"{column} ~ x + (1 | g)", data, family=family)
+    assert mp.glmer(f"{column} ~ x + (1 | g)", data, family=fit.family).deviance == fit.deviance
+
+
+def test_unknown_families_are_told_all_names(data: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match=r"'poisson'.*'zero_inflated_' or 'hurdle_'"):
+        mp.glmer("count ~ x + (1 | g)", data, family="zip")
+    with pytest.raises(ValueError, match="no family of counts"):
+        mp.glmer("count ~ x + (1 | g)", data, family="hurdle gamma")
+    assert mp.glmer("count ~ x + (1 | g)", data, family="hurdle_poisson(identity)").link == "identity"
+
+
+def test_negative_binomial_fits_refuse_expected_weights_in_words(data: pd.DataFrame) -> None:
+    assert mp.glmer_nb("count ~ x + (1 | g)", data, laplace="observed").family == "negative binomial"
+    with pytest.raises(ValueError, match="'expected' is not available for the family negative binomial"):
+        mp.glmer_nb("count ~ x + (1 | g)", data, laplace="expected")
+
+
+def test_refit_takes_the_forms_of_the_response(data: pd.DataFrame) -> None:
+    text = mp.glmer("said ~ x + (1 | g)", data.assign(said=np.where(data["yes"] == 1, "yes", "no")))
+    other = data["yes"].iloc[::-1].reset_index(drop=True)
+    wanted = text.refit(other)
+    for y in (np.where(other == 1, "yes", "no"), pd.Series(np.where(other == 1, "yes", "no"), dtype="category")):
+        assert text.refit(y).deviance == wanted.deviance
+    assert text.refit(text.simulate(1, seed=2)).deviance == text.refit(text.simulate(1, seed=2)["sim_1"]).deviance
+    with pytest.raises(mp.DataError, match=r"values 'maybe'.*levels 'no', 'yes'"):
+        text.refit(["maybe"] * N)
+    missing = pd.Series(np.where(other == 1, "yes", "no"), dtype=object)
+    missing[3] = None
+    with pytest.raises(mp.DataError, match="missing values in 1 of the 60 rows"):
+        text.refit(missing)
+    boolean = mp.glmer("said ~ x + (1 | g)", data.assign(said=data["yes"] == 1))
+    assert boolean.refit((other == 1).to_numpy()).deviance == wanted.deviance
+    numbers = mp.glmer("count ~ x + (1 | g)", data, family="poisson")
+    with pytest.raises(mp.DataError, match="made of numbers; give numbers"):
+        numbers.refit(["a"] * N)
+
+
+def test_refit_takes_successes_and_failures(data: pd.DataFrame) -> None:
+    data = data.assign(good=np.minimum(data["count"], data["m"]))
+    fit = mp.glmer("cbind(good, m - good) ~ x + (1 | g)", data)
+    good = data["good"].to_numpy()[::-1]
+    trials = good + data["m"].to_numpy()
+    got = fit.refit(np.column_stack([good, trials - good]))
+    wanted = mp.glmer("cbind(good, m - good) ~ x + (1 | g)", data.assign(good=good, m=trials))
+    assert got.deviance == wanted.deviance
+    assert fit.refit(pd.DataFrame({"s": data["good"], "f": data["m"] - data["good"]})).deviance == fit.deviance
+    assert fit.refit(fit.simulate(1, seed=1)).nobs == N
+    with pytest.raises(mp.DataError, match="negative, or count no trial, in 60 of 60"):
+        fit.refit(np.column_stack([good, -trials - good]))
+
+
+def test_linear_fits_take_a_simulated_table_of_one_column() -> None:
+    fit = mp.lmer("Yield ~ 1 + (1 | Batch)", mp.datasets.load("Dyestuff"))
+    drawn = fit.simulate(1, seed=3)
+    assert fit.refit(drawn).deviance == fit.refit(drawn["sim_1"]).deviance

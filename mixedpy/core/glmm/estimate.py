@@ -53,6 +53,7 @@ def estimate_glmm(
     nagq: int = 1,
     expected: bool = False,
     start: Floats | None = None,
+    start_fixed: Floats | None = None,
     control: Control | None = None,
 ) -> GlmmRecord:
     """Fit a generalized linear mixed model.
@@ -72,6 +73,8 @@ def estimate_glmm(
         Whether the Laplace approximation takes expected rather than observed weights.
     start : (k,) array, optional
         Starting theta, in the order of ``design.terms``.
+    start_fixed : (p,) array, optional
+        Starting fixed effects.
     control : Control, optional
         Settings.
 
@@ -83,7 +86,7 @@ def estimate_glmm(
     control = control or Control()
     conditioned, problem = prepare_glmm(design, family, auxiliary, expected=expected)
     with one_blas_thread(problem.whole.q2 < _LARGE):
-        return _estimate(design, conditioned, problem, auxiliary, nagq, expected, start, control)
+        return _estimate(design, conditioned, problem, auxiliary, nagq, expected, (start, start_fixed), control)
 
 
 def _estimate(
@@ -93,14 +96,18 @@ def _estimate(
     auxiliary: Sequence[Floats | None],
     nagq: int,
     expected: bool,
-    start: Floats | None,
+    start: tuple[Floats | None, Floats | None],
     control: Control,
 ) -> GlmmRecord:
     objective = Objective(problem)
     chosen = first_values(problem)
     x, unit = chosen.x, chosen.unit
-    if start is not None:
-        x = np.concatenate([_inward(design, conditioned, problem, start), x[problem.layout.k :]])
+    theta, beta = start
+    k, p = problem.layout.k, problem.layout.p
+    if theta is not None:
+        x = np.concatenate([_inward(design, conditioned, problem, theta), x[k:]])
+    if beta is not None:
+        x = np.concatenate([x[:k], np.linalg.solve(conditioned.T, beta), x[k + p :]])
     scale = _scales(objective, x, unit)
     tol = _TOLERANCE * control.tol
     columns = tuple(auxiliary) if auxiliary else tuple(None for _ in problem.family.auxiliary)
