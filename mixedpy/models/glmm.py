@@ -265,10 +265,10 @@ class GlmmFit(Estimated, Views, Checking):
 
         Parameters
         ----------
-        kind : {"response", "pearson", "deviance", "scaled", "quantile"}
+        kind : {"response", "pearson", "deviance", "scaled", "studentized", "quantile"}
             Observed less fitted; over the square root of the variance function; signed roots of the unit deviances (the
-            default of R's ``residuals``); Pearson residuals over sigma; or the probability of a smaller response,
-            uniform on (0, 1) where the model holds.
+            default of R's ``residuals``); Pearson residuals over sigma; these over sqrt(1 - leverage); or the
+            probability of a smaller response, uniform on (0, 1) where the model holds.
         level : {"conditional", "marginal"}
             Whether the fitted values include the random effects.
         seed : int, optional

@@ -159,6 +159,10 @@ def test_residuals(fit: mp.GlmmFit) -> None:
     np.testing.assert_allclose(fit.residuals("pearson"), (y - mu) * np.sqrt(m / (mu * (1 - mu))))
     np.testing.assert_allclose(fit.residuals(), fit.residuals("response"))
     assert (np.sign(fit.residuals("deviance")) == np.sign(y - mu)).all()
+    room = 1 - fit.leverage()["overall"]
+    np.testing.assert_allclose(fit.residuals("studentized"), fit.residuals("scaled") / np.sqrt(room))
+    with pytest.raises(ValueError, match="use level='conditional'"):
+        fit.residuals("studentized", "marginal")
     pd.testing.assert_series_equal(fit.residuals("quantile", seed=1), fit.residuals("quantile", seed=1))
     with pytest.raises(ValueError, match="unknown"):
         fit.residuals("working")  # type: ignore[arg-type]

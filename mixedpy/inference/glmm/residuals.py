@@ -11,10 +11,11 @@ from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.errors import MixedpyError
 from mixedpy.inference.fitted import Level
 from mixedpy.inference.glmm.response import Response, check_means, of_rows
+from mixedpy.inference.leverage import leverage
 
 __all__ = ["GlmmKind", "glmm_residuals", "quantile_residuals"]
 
-GlmmKind = Literal["response", "pearson", "deviance", "scaled", "quantile"]
+GlmmKind = Literal["response", "pearson", "deviance", "scaled", "studentized", "quantile"]
 
 
 def glmm_residuals(
@@ -27,7 +28,8 @@ def glmm_residuals(
     """Compute residuals, (n,).
 
     ``"response"``: y - mu. ``"pearson"``: divided by the square root of the variance function over the prior weights.
-    ``"scaled"``: by sigma as well. ``"deviance"``: signed square roots of the unit deviances. ``"quantile"``: the
+    ``"scaled"``: by sigma as well. ``"studentized"``: and by sqrt(1 - h), h the leverage in the working linear model.
+    ``"deviance"``: signed square roots of the unit deviances. ``"quantile"``: the
     probability of a smaller response, uniform where the model holds.
     """
     if kind not in get_args(GlmmKind):
@@ -50,7 +52,12 @@ def glmm_residuals(
             )
         deviance = family.unit_deviance(y, response.m, response.eta, response.xi)
         return np.sign(raw) * np.sqrt(deviance)
+    if kind == "studentized" and level == "marginal":
+        raise ValueError("kind='studentized' rests on the leverage of the conditional fit; use level='conditional'")
     pearson = raw / family.pearson_scale(response.m, response.eta, response.xi)
+    if kind == "studentized":
+        room = 1.0 - leverage(design, record).overall
+        return pearson / (record.sigma * np.sqrt(np.where(room > 0, room, np.nan)))
     return pearson / record.sigma if kind == "scaled" else pearson
 
 
