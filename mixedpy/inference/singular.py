@@ -24,15 +24,17 @@ __all__ = ["scaled_factors", "singular_terms"]
 def scaled_factors(design: Design, record: FitRecord | GlmmRecord) -> list[Floats]:
     """Covariance factors (m, m) with rows in units of the residual standard deviation of a row."""
     weights = np.maximum(working_weights(design, record), 0.0) if isinstance(record, GlmmRecord) else design.weights
-    squares = {c: _mean_square(design.columns[c], weights) for term in design.terms for c in term.columns}
+    squares = {c: _mean_square(c, design.columns[c], weights) for c in {c for t in design.terms for c in t.columns}}
     return [
         np.sqrt([squares[c] for c in term.columns])[:, None] * Lambda
         for term, Lambda in zip(design.terms, record.Lambda, strict=True)
     ]
 
 
-def _mean_square(x: Floats, weights: Floats | None) -> float:
-    return float(x @ x if weights is None else (weights * x) @ x) / len(x)
+def _mean_square(c: int, x: Floats, weights: Floats | None) -> float:
+    if weights is None:
+        return 1.0 if c == 0 else float(x @ x) / len(x)  # column 0 is of ones
+    return float(weights.mean() if c == 0 else (weights * x) @ x / len(x))
 
 
 def singular_terms(design: Design, schema: Schema, record: FitRecord | GlmmRecord, tol: float) -> list[str]:

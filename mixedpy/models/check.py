@@ -316,6 +316,8 @@ def _rank_correlation(x: Floats, y: Floats) -> tuple[float, float]:
 
 def _influence(fit: Fit) -> list[Finding]:
     findings: list[Finding] = []
+    if isinstance(fit.record, GlmmRecord) and not fit.converged:
+        return findings  # fits without some of the rows would not converge either
     for group in fit.ngroups if fit.design.p else ():
         term = next(i for i, t in enumerate(fit.schema.terms) if t.group == group)
         codes, levels = fit.design.terms[term].codes, fit.schema.terms[term].levels

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
+from mixedpy.core.arrays import Floats
 from mixedpy.core.family import NegativeBinomial2
 from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import FitRecord
-from mixedpy.inference.glmm.residuals import glmm_residuals
+from mixedpy.inference.glmm.response import of_rows
 from mixedpy.inference.names import auxiliary_names
 from mixedpy.inference.varcorr import variance_components
 from mixedpy.inference.vcov import correlation
@@ -45,12 +46,20 @@ def glmm_summary_record(fit: GlmmFit, *, show_correlation: bool | None) -> Summa
     return SummaryRecord(
         header=_header(fit),
         criteria=_criteria(fit),
-        scaled_residuals=np.quantile(glmm_residuals(fit.design, record, "scaled"), [0.0, 0.25, 0.5, 0.75, 1.0]),
+        scaled_residuals=np.quantile(_scaled_residuals(fit), [0.0, 0.25, 0.5, 0.75, 1.0]),
         varcorr=varcorr_record(variance_components(fit.design, fit.schema, record)),
         notes=_notes(fit),
         coef=_coefficients(fit),
         correlation=correlation(record) if shown else None,
     )
+
+
+def _scaled_residuals(fit: GlmmFit) -> Floats:
+    """Pearson residuals over sigma; NaN in rows whose means have left the range of the family."""
+    response = of_rows(fit.design, fit.record)
+    with np.errstate(all="ignore"):
+        scale = fit.record.family.pearson_scale(response.m, response.eta, response.xi)
+        return (fit.design.y - response.mean) / scale / fit.record.sigma
 
 
 def _coefficients(fit: GlmmFit) -> CoefTable:

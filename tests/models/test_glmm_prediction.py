@@ -186,3 +186,25 @@ def test_means_that_leave_their_range_are_said_to() -> None:
     assert fit.simulate(2, seed=1, re_form=None).notna().all(axis=None)
     with pytest.raises(mp.MixedpyError, match="prediction intervals cannot be computed"):
         fit.predict(re_form="NA", type="response", interval="prediction")
+
+
+@pytest.mark.filterwarnings("ignore::mixedpy.errors.MixedpyWarning")
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_fit_whose_means_leave_their_range_still_prints() -> None:
+    rng = np.random.default_rng(0)
+    g = np.arange(400) % 20
+    u, x = rng.normal(size=20), rng.normal(size=400)
+    data = pd.DataFrame({"g": g, "x": x, "y": (rng.random(400) < np.exp(-1.2 + 0.3 * u[g] + 0.2 * x)).astype(int)})
+    fit = mp.glmer("y ~ x + (1 | g)", data, family="binomial(log)")
+    assert "binomial  ( log )" in str(fit.summary())
+    for act in (lambda: fit.simulate(500, seed=1), lambda: fit.simulate_residuals(seed=1)):
+        with pytest.raises(
+            mp.MixedpyError, match=r"rows have means outside the range of the family binomial.*link log"
+        ):
+            act()
+    identity = mp.glmer("p ~ x + (1 | g)", data.assign(p=rng.poisson(np.clip(2 + 1.2 * u[g] + 0.8 * x, 0.05, None))),
+                        family="poisson(identity)")  # fmt: skip
+    for kind in ("pearson", "deviance", "quantile"):
+        with pytest.raises(mp.MixedpyError, match=f"so that {kind} residuals cannot be computed"):
+            identity.residuals(kind, "marginal")
+    assert identity.residuals(level="marginal").notna().all()
