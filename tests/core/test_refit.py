@@ -16,10 +16,11 @@ from mixedpy.core.crossproducts import cross_products
 from mixedpy.core.estimate import Engine, estimate, estimate_prepared, prepare
 from mixedpy.core.parameters import Parameters
 from mixedpy.core.refit.algebra import multiply, positive_inverse, root
+from mixedpy.core.refit.classes import classes_of
 from mixedpy.core.refit.entries import Entries
 from mixedpy.core.refit.errors import record_errors
 from mixedpy.core.refit.nested import Nested
-from mixedpy.core.refit.oneway import OneWay, classes_of
+from mixedpy.core.refit.oneway import OneWay
 from mixedpy.core.refit.refit import refit_all
 from mixedpy.core.refit.respond import respond
 from mixedpy.core.refit.responses import Responses, reduce_responses

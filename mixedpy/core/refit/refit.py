@@ -13,11 +13,14 @@ from mixedpy.core.arrays import Floats
 from mixedpy.core.control import Control
 from mixedpy.core.estimate import Engine, estimate_prepared
 from mixedpy.core.factor.chain import Chain
+from mixedpy.core.factor.schur import Schur
 from mixedpy.core.moments import moment_starts
+from mixedpy.core.refit.classes import classes_of
+from mixedpy.core.refit.crossed import Columns, Crossed
 from mixedpy.core.refit.entries import Entries, entries_are_parameters
 from mixedpy.core.refit.errors import Errors, record_errors, sd_cor_errors
 from mixedpy.core.refit.nested import Nested
-from mixedpy.core.refit.oneway import OneWay, classes_of
+from mixedpy.core.refit.oneway import OneWay
 from mixedpy.core.refit.respond import respond
 from mixedpy.core.refit.responses import Responses, reduce_responses
 from mixedpy.core.refit.search import Lockstep, Objective, minimize_all
@@ -135,7 +138,7 @@ def refit_reduced(
 
 def in_lockstep(engine: Engine) -> bool:
     """Whether the responses can advance together."""
-    return isinstance(engine.factor, Chain) and entries_are_parameters(engine.parameters.templates)
+    return isinstance(engine.factor, (Chain, Schur)) and entries_are_parameters(engine.parameters.templates)
 
 
 def _one_by_one(
@@ -225,8 +228,10 @@ def _batch(
             first = _from_moments(engine, responses, entries)
         else:
             first = np.repeat(engine.inward(start)[:, None], responses.count, axis=1)
-        objective: OneWay | Nested
-        if classes is None:
+        objective: OneWay | Nested | Crossed
+        if not cp.chain:
+            objective = Crossed(Columns(cp), responses, entries, reml=reml)
+        elif classes is None:
             objective = Nested(cp, responses, entries, reml=reml)
         else:
             objective = OneWay(cp, responses, entries, classes, reml=reml)
@@ -332,7 +337,7 @@ def _from_moments(engine: Engine, responses: Responses, entries: Entries) -> Flo
     return entries.join(Lambdas)
 
 
-def _minimize(objective: OneWay | Nested, start: Floats, control: Control) -> Lockstep:
+def _minimize(objective: OneWay | Nested | Crossed, start: Floats, control: Control) -> Lockstep:
     """Minimize; replicates that have not ended after some steps go on with the effects in reverse order."""
     entries = objective.entries
     limit = min(_PATIENCE, control.max_iterations) if entries.turnable else control.max_iterations
@@ -353,7 +358,7 @@ def _minimize(objective: OneWay | Nested, start: Floats, control: Control) -> Lo
     return found
 
 
-def _on_the_boundary(objective: OneWay | Nested, found: Lockstep, tol: float) -> Floats:
+def _on_the_boundary(objective: OneWay | Nested | Crossed, found: Lockstep, tol: float) -> Floats:
     """Put diagonals of Lambda that are nearly zero at exactly zero where the objective does not mind."""
     entries, theta = objective.entries, found.theta
     Lambdas = entries.Lambdas(theta)
