@@ -186,6 +186,10 @@ def _lockstep(
     levels = cp.J[0] if classes is None else int(classes.max()) + 1
     width = sum(cp.m) + cp.p + 1
     size = max(16, _WORKING_SET // (cp.m[0] * levels * (cp.m[0] * (cp.p + 1) if cp.k == 1 else 4 * width)))
+    if not cp.chain:
+        import os
+        w=sum(a*b for a,b in zip(cp.m[1:],cp.J[1:]))+cp.p
+        size=max(16, int(os.environ["WS"])//max(w*w, cp.m[0]**2*cp.J[0]))
     parts = []
     for first in range(0, max(responses.count, 1), size):
         batch = responses.take(slice(first, first + size))
@@ -300,7 +304,7 @@ def outward(
         T, good = conditioned.terms[i], L[:, :, finite]
         found[i] = good if T is None else _rounded(np.einsum("ab,bcr->acr", T, good))
     theirs[:, finite] = layout.join(found)
-    vcov = np.einsum("xy,yzb,wz->bxw", conditioned.T, S_inverse, conditioned.T)
+    vcov = conditioned.T @ S_inverse.transpose(2, 0, 1) @ conditioned.T.T
     errors = None
     if covariance is not None:
         jacobians = [
