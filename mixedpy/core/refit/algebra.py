@@ -7,8 +7,10 @@ than a call of LAPACK per matrix.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixedpy.core.arrays import Floats
 
@@ -105,10 +107,10 @@ def stack_root(M: Floats) -> Floats:
     return out
 
 
-def _inverse_lower(C: Floats) -> Floats:
+def _inverse_lower(C: NDArray[np.floating[Any]]) -> Floats:
     """Inverses of lower triangular matrices (B, k, k), by halves and then row by row."""
     k = C.shape[1]
-    out = np.zeros_like(C)
+    out = np.zeros(C.shape)
     if k > _BY_ROWS:
         h = k // 2
         first, last = _inverse_lower(C[:, :h, :h]), _inverse_lower(C[:, h:, h:])

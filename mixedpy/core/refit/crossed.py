@@ -29,17 +29,19 @@ from numpy.typing import NDArray
 from mixedpy.core.arrays import Floats
 from mixedpy.core.crossproducts import CrossProducts
 from mixedpy.core.factor.entries import cross_entries, trailing_entries
-from mixedpy.core.factor.trailing import Trailing
 from mixedpy.core.refit.algebra import multiply, stack_root, transpose
 from mixedpy.core.refit.classes import classes_of, eliminate, trace_products
 from mixedpy.core.refit.entries import Entries, lower_pairs
 from mixedpy.core.refit.errors import joint_covariance
 from mixedpy.core.refit.responses import Responses
 
-__all__ = ["Columns", "Crossed", "CrossedState"]
+__all__ = ["Columns", "Crossed", "CrossedState", "small"]
 
 _EXACT = 1e-14
 """A share of y'y below which what is left of it is rounding error: such a response has no likelihood."""
+
+_MOST_OPERATIONS = 5e6
+"""Operations of one evaluation up to which replicates advance together."""
 
 _LOG_2PI_E = 1.0 + np.log(2.0 * np.pi)
 
@@ -87,6 +89,22 @@ class CrossedState:
         )
 
 
+def small(cp: CrossProducts) -> bool:
+    """Whether a design with crossed terms is so small that its replicates advance faster together than one by one.
+
+    Products of order w = q2 + p, and sums of w x w moments over the classes of levels, are what an evaluation spends
+    its time on: about (6 + 4 g) w^3 + (4 + 2 g) h w^2 C operations for g covariances and h pairs of effects of the
+    first term in C classes. At the limit a fit takes about half the time of one alone; see ``benchmarks/README.md``.
+    """
+    w = sum(m * J for m, J in zip(cp.m[1:], cp.J[1:], strict=True)) + cp.p
+    pairs = len(lower_pairs(cp.m[0])[0])
+    products = (6 + 4 * pairs) * w**3
+    if products > _MOST_OPERATIONS:
+        return False
+    C = int(classes_of(cp.own[0]).max()) + 1
+    return products + (4 + 2 * pairs) * pairs * w**2 * C <= _MOST_OPERATIONS
+
+
 class Columns:
     """What the replicates of a design share, the levels of the first term sorted by class.
 
@@ -121,14 +139,13 @@ class Columns:
         self.UU[self.q :, self.q :] = cp.fixed[:p, :p]
         # sums over the classes of U_ja'U_jd + U_jd'U_ja (once for a = d), (pairs C, w w)
         self.pairs = lower_pairs(m)
-        moments = []
-        for a, d in zip(*self.pairs, strict=True):
-            product = np.stack([one.T @ two for one, two in zip(self._split(U[a]), self._split(U[d]), strict=True)])
-            moments.append(product if a == d else product + product.transpose(0, 2, 1))
-        self.moments = np.concatenate(moments).reshape(-1, self.w**2)
-
-    def _split(self, levels: Floats) -> list[Floats]:
-        return np.split(levels, self.first[1:])
+        moments = np.empty((len(self.pairs[0]), len(self.counts), self.w, self.w))
+        for moment, a, d in zip(moments, *self.pairs, strict=True):
+            for x in range(self.w):
+                moment[:, x] = self.collect(U[a, :, x, None] * U[d])
+            if a != d:
+                moment += moment.transpose(0, 2, 1).copy()
+        self.moments = moments.reshape(-1, self.w**2)
 
     def spread(self, classes: Floats) -> Floats:
         """Values of the classes (..., C, B) for every level, or broadcasting to them."""
@@ -153,6 +170,11 @@ class Columns:
         for value, a, d in zip(found, *self.pairs, strict=True):
             out[a, d] = out[d, a] = value if a == d else 0.5 * value
         return out
+
+    @property
+    def numbers(self) -> int:
+        """Numbers in the largest array of one replicate."""
+        return max(self.w**2, len(self.A) ** 2 * self.cp.J[0])
 
     def multiply(self, X: Floats, Lambdas: Sequence[Floats]) -> Floats:
         """X Lambda for X (B, ..., w), Lambda the identity on the columns of the fixed effects."""

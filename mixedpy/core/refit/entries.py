@@ -46,7 +46,9 @@ class Entries:
         self.flipped = flipped
         self.full = tuple(isinstance(t, Unstructured) for t in templates)
         self.positions = [self._positions(m, full) for m, full in zip(self.m, self.full, strict=True)]
-        self.pairs = [lower_pairs(m) if full else (np.arange(m),) * 2 for m, full in zip(self.m, self.full, strict=True)]
+        self.pairs = [
+            lower_pairs(m) if full else (np.arange(m),) * 2 for m, full in zip(self.m, self.full, strict=True)
+        ]
         ends = np.cumsum([len(rows) for rows, _ in self.positions]).tolist()
         self.slices = [slice(end - len(at[0]), end) for end, at in zip(ends, self.positions, strict=True)]
         self.size = int(ends[-1])

@@ -229,3 +229,11 @@ class OneWay:
             SP = np.einsum("xyb,ryzb->rxzb", state.S_inverse, PX)
             H -= np.einsum("rxyb,syxb->rsb", SP, SP)
         return self.entries.chain_rule((state.Lambda,), [dSigma], H, own)
+
+
+def _classes(own: Floats, classes: NDArray[np.intp]) -> _Classes:
+    J = len(classes)
+    members, first = np.unique(classes, return_index=True)
+    total = sp.csr_array((np.ones(J), (classes, np.arange(J))), shape=(len(members), J))
+    counts = np.bincount(classes, minlength=len(members)).astype(float)
+    return _Classes(own[:, :, first][..., None], counts[:, None], total)
