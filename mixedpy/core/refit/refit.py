@@ -32,6 +32,9 @@ __all__ = ["Refits", "in_lockstep", "outward", "refit_all", "refit_reduced"]
 _PATIENCE = 6
 """Steps after which unstructured terms are turned round, as for a single fit."""
 
+_LONGER = 24
+"""Steps after which they are turned back."""
+
 _NEAR_ZERO = 1e-3
 """Diagonals of Lambda below this are tried at exactly zero, as for a single fit."""
 
@@ -352,23 +355,31 @@ def _from_moments(engine: Engine, responses: Responses, entries: Entries) -> Flo
 
 
 def _minimize(objective: _Together, start: Floats, control: Control) -> Lockstep:
-    """Minimize; replicates that have not ended after some steps go on with the effects in reverse order."""
-    entries = objective.entries
-    limit = min(_PATIENCE, control.max_iterations) if entries.turnable else control.max_iterations
-    found = minimize_all(cast(Objective[Any], objective), start, tol=control.tol, max_iterations=limit)
+    """Minimize; replicates that have not ended after some steps go on with the effects in reverse order, and then back.
+
+    Each order has a curved valley of its own, where the first of its variances vanishes; the usual one comes last.
+    """
+    entries, most = objective.entries, control.max_iterations
+    if not entries.turnable:
+        return minimize_all(cast(Objective[Any], objective), start, tol=control.tol, max_iterations=most)
+    found = minimize_all(cast(Objective[Any], objective), start, tol=control.tol, max_iterations=min(_PATIENCE, most))
     rest = np.flatnonzero(~found.converged & np.isfinite(found.value))
-    if limit == control.max_iterations or not len(rest):
-        return found
-    turned = entries.turned()
-    again = minimize_all(
-        cast(Objective[Any], objective.take(rest).reparametrized(turned)),
-        turned.join(entries.Lambdas(found.theta[:, rest])),
-        tol=control.tol,
-        max_iterations=control.max_iterations - limit,
-    )
-    found.theta[:, rest] = entries.join(turned.Lambdas(again.theta))
-    found.value[rest], found.converged[rest] = again.value, again.converged
-    found.iterations[rest] += again.iterations
+    here, left = entries, most - _PATIENCE
+    for limit in (_LONGER, most):
+        if left <= 0 or not len(rest):
+            break
+        there = here.turned()
+        again = minimize_all(
+            cast(Objective[Any], objective.take(rest).reparametrized(there)),
+            there.join(here.Lambdas(found.theta[:, rest])),
+            tol=control.tol,
+            max_iterations=min(limit, left),
+        )
+        found.theta[:, rest], found.value[rest], found.converged[rest] = again.theta, again.value, again.converged
+        found.iterations[rest] += again.iterations
+        here, left = there, left - int(again.iterations.max())
+    if here.flipped != entries.flipped:
+        found.theta[:, rest] = entries.join(here.Lambdas(found.theta[:, rest]))
     return found
 
 
