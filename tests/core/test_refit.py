@@ -417,9 +417,9 @@ def test_a_response_without_likelihood_is_reported(name: str) -> None:
     assert np.isfinite(found.criterion[[0, 1, 3]]).all()
 
 
-@given(designs(nested=False), st.booleans(), st.integers(0, 2**32 - 1))
+@given(designs(), st.booleans(), st.integers(0, 2**32 - 1))
 def test_standard_errors_in_lockstep_are_those_of_single_fits(design: Design, reml: bool, seed: int) -> None:
-    """Both from the exact Hessian."""
+    """Both from the exact Hessian; of nested terms by differences of gradients."""
     engine = prepare(design)
     assume(in_lockstep(engine))
     Y = _some_responses(design, seed, count=2)
@@ -436,9 +436,9 @@ def test_standard_errors_in_lockstep_are_those_of_single_fits(design: Design, re
         wanted = record_errors(one, record)
         for mine, theirs in zip(found.errors.terms, wanted.terms, strict=True):
             good = np.isfinite(mine[b]) & np.isfinite(theirs[0])
-            np.testing.assert_allclose(mine[b][good], theirs[0][good], rtol=5e-2)
+            np.testing.assert_allclose(mine[b][good], theirs[0][good], rtol=1e-2)
         if np.isfinite(wanted.sigma[0]):
-            assert found.errors.sigma[b] == pytest.approx(wanted.sigma[0], rel=5e-2)
+            assert found.errors.sigma[b] == pytest.approx(wanted.sigma[0], rel=1e-2)
 
 
 def test_the_standard_error_of_sigma_in_a_balanced_layout() -> None:
