@@ -28,6 +28,7 @@ from mixedpy.core.refit.replicate import interior
 from mixedpy.core.refit.respond import respond
 from mixedpy.core.refit.responses import Responses, reduce_responses
 from mixedpy.core.refit.search import minimize_all
+from mixedpy.core.second_order.fit import engine_blocks
 from mixedpy.datasets import load
 from mixedpy.design import build
 from tests.cases import case
@@ -194,11 +195,11 @@ def test_second_derivatives_of_crossed_terms_are_exact(design: Design, reml: boo
 
 
 def _each_is_a_minimum(design: Design, y: Floats, found: Refits, b: int, alone: FitRecord, *, reml: bool) -> None:
-    """Neither search leaves the point where the other ended."""
+    """A single fit does not leave the point where the refit ended, nor does a refit end above where the fit did."""
     there = refit_all(prepare(design), y[:, None], reml=reml, offset=design.offset, start=alone.theta)
-    assert there.criterion[0] == pytest.approx(alone.criterion, abs=1e-6)
+    assert there.criterion[0] < alone.criterion + 1e-6
     back = estimate(replace(design, y=y), reml=reml, start=found.theta[b])
-    assert back.criterion == pytest.approx(found.criterion[b], abs=1e-6)
+    assert back.criterion > found.criterion[b] - 1e-6
 
 
 @given(designs(nested=False), st.booleans(), st.integers(0, 2**32 - 1))
@@ -433,6 +434,10 @@ def test_standard_errors_in_lockstep_are_those_of_single_fits(design: Design, re
             continue
         if abs(record.criterion - found.criterion[b]) > 1e-6:  # another optimum
             continue
+        joint = engine_blocks(one, record).expansion.joint
+        size = np.sqrt(np.abs(np.diag(joint)))
+        if np.linalg.eigvalsh(joint / np.outer(size, size))[0] < 1e-3:  # the data hardly tell the variances apart
+            continue
         wanted = record_errors(one, record)
         for mine, theirs in zip(found.errors.terms, wanted.terms, strict=True):
             good = np.isfinite(mine[b]) & np.isfinite(theirs[0])
@@ -487,6 +492,8 @@ def test_algebra_of_stacks(k: int) -> None:
     with np.errstate(invalid="ignore"):
         assert np.isnan(root(M).logdet[4, 1])
         assert np.isfinite(np.delete(root(M).logdet.ravel(), 13)).all()
+        M[..., 5, 2] = np.ones((k, k))  # singular but for rounding
+        assert np.isfinite(np.delete(root(M).logdet.ravel(), [13, 17])).all()
 
 
 class _Quartic:

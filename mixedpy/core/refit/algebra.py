@@ -19,6 +19,9 @@ __all__ = ["Root", "multiply", "positive_inverse", "root", "stack_root", "transp
 _UNROLLED = 5
 """Order up to which matrices are factored entry by entry."""
 
+_ROUNDING = 1e-15
+"""Eigenvalues below this share of the largest, times the order, may be rounding errors of zero."""
+
 _BY_ROWS = 16
 """Order up to which triangular matrices are inverted row by row."""
 
@@ -101,7 +104,8 @@ def stack_root(M: Floats) -> Floats:
         return _inverse_lower(np.linalg.cholesky(M))
     except np.linalg.LinAlgError:  # which of them is not said
         finite = np.flatnonzero(np.isfinite(M).all((1, 2)))
-        good = finite[np.linalg.eigvalsh(M[finite])[:, 0] > 0]
+        w = np.linalg.eigvalsh(M[finite])
+        good = finite[w[:, 0] > _ROUNDING * w.shape[1] * w[:, -1]]
     out = np.full_like(M, np.nan)
     out[good] = _inverse_lower(np.linalg.cholesky(M[good]))
     return out
