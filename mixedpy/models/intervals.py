@@ -183,7 +183,7 @@ class IntervalMethods:
         Notes
         -----
         Parametric replicates of the parameters are drawn as sufficient statistics (Z'y, X'y, y'y), exactly, so that
-        their cost does not grow with the number of rows, and refitted in lockstep where the model has one random term.
+        their cost does not grow with the number of rows, and refitted in lockstep, save crossed terms of many columns.
         Reflated residuals: Carpenter, Goldstein & Rasbash (2003), J. R. Stat. Soc. C 52, 431-443.
 
         Examples
