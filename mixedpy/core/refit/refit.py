@@ -368,8 +368,10 @@ def _minimize(objective: _Together, start: Floats, control: Control) -> Lockstep
             tol=control.tol,
             max_iterations=limit,
         )
-        found.theta[:, rest] = first.join(entries.Lambdas(again.theta))
-        found.value[rest], found.converged[rest] = again.value, again.converged
+        finite = np.isfinite(again.value)  # not where rounding has the last word
+        some = rest[finite]
+        found.theta[:, some] = first.join(entries.Lambdas(again.theta[:, finite]))
+        found.value[some], found.converged[some] = again.value[finite], again.converged[finite]
         found.iterations[rest] += again.iterations
         used += limit
     return found
