@@ -131,7 +131,7 @@ class Testing:
 
     def contrast(
         self,
-        L: npt.ArrayLike | Mapping[str, float] | str | Sequence[Any],
+        L: npt.ArrayLike | Mapping[str, Any] | str | Sequence[Any],
         ddf: str | None = "satterthwaite",
         *,
         rhs: npt.ArrayLike = 0.0,
@@ -143,26 +143,28 @@ class Testing:
         Parameters
         ----------
         L : array (p,) or (r, p), mapping, str, or sequence of these
-            The combinations: weights in the order of ``fixef``, or by the coefficients' names; a name alone is the
-            coefficient itself.
+            The combinations: weights in the order of ``fixef``, or by the coefficients' names; a sum of coefficients,
+            ``"Ab - Ac"``; a coefficient's name; or a term, for all its coefficients. A mapping of mappings, vectors or
+            sums names the rows.
         ddf : {"satterthwaite", "kenward-roger", "asymptotic", None}
             Method for the degrees of freedom; None is "asymptotic", for Wald z and chi-square tests.
         rhs : float or (r,) array
             Values under the hypothesis.
         joint : bool
-            Whether to test all rows together, by an F test, rather than each on its own.
+            Whether to test all rows together, by an F or chi-square test, rather than each on its own.
         level : float
             Of the confidence intervals of single tests.
 
         Returns
         -------
         DataFrame
-            A row for each combination with its t test and confidence interval; or the F table of the joint test.
+            A row for each combination with its t test and confidence interval (``z value`` and ``Pr(>|z|)`` without
+            degrees of freedom); or the table of the joint test.
 
         Raises
         ------
         DataError
-            If a row has the wrong length or names an unknown coefficient.
+            If a row has the wrong length, names an unknown coefficient, or is zero.
 
         Examples
         --------
@@ -171,6 +173,10 @@ class Testing:
         >>> fit.contrast({"(Intercept)": 1, "Days": 9}, ddf="kenward-roger").round(2)
            Estimate  Std. Error    df  t value   lower   upper  Pr(>|t|)
         L    345.61       14.63  17.0    23.63  314.75  376.47       0.0
+        >>> fit.contrast({"day 9": "(Intercept) + 9*Days", "slope": "Days"}).round(2)[["Estimate", "df"]]
+               Estimate    df
+        day 9    345.61  17.0
+        slope     10.47  17.0
         """
         return fixedtests.contrast(_fit(self), L, rhs, ddf, joint, level)
 
