@@ -15,8 +15,8 @@ __all__ = ["combination_of"]
 
 _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _WORD = re.compile(r"[\w.:()^]+")
-_MOST = 2_000
-"""Longest text that is read, in characters."""
+_MOST, _DEEPEST = 2_000, 100
+"""Longest text that is read, in characters, and the deepest nesting of signs and parentheses."""
 
 
 def combination_of(text: str, names: Sequence[str]) -> Floats:
@@ -25,8 +25,8 @@ def combination_of(text: str, names: Sequence[str]) -> Floats:
     Parameters
     ----------
     text : str
-        Coefficients with ``+``, ``-``, numbers, ``*``, ``/`` and parentheses. Names are read as long as they go, so that
-        "Ab:Bv" is one coefficient, and so is "I(x^2)".
+        Coefficients with ``+``, ``-``, numbers, ``*``, ``/`` and parentheses. Names are read as long as they go, so
+        that "Ab:Bv" is one coefficient, and so is "I(x^2)".
     names : sequence of str
         The p coefficients.
 
@@ -94,6 +94,7 @@ class _Reader:
     names: tuple[str, ...]
     tokens: list[str]
     position: int = 0
+    depth: int = 0
 
     def error(self) -> DataError:
         where = repr(self.tokens[self.position]) if self.position < len(self.tokens) else "the end"
@@ -127,6 +128,14 @@ class _Reader:
         return value
 
     def factor(self) -> Floats:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise self.error()
+        value = self.operand()
+        self.depth -= 1
+        return value
+
+    def operand(self) -> Floats:
         if sign := self.take("+-"):
             return self.factor() if sign == "+" else -self.factor()
         if self.take("("):

@@ -170,7 +170,9 @@ def reference_grid(
     for name, given in (at or {}).items():
         if name not in columns:
             if any(part.name == name for node in schema.offsets for part in column_names(node)):
-                raise DataError(f"at: `{name}` is in an offset only, of which the mean over the rows of the fit is used")
+                raise DataError(
+                    f"at: `{name}` is in an offset only, of which the mean over the rows of the fit is used"
+                )
             raise DataError(f"at: `{name}` is no predictor of the fixed part; {suggestion(name, columns)}")
         values[name] = _given(name, given, values[name] if isinstance(columns[name][0], Factor) else None)
     rows = [dict(zip(values, reversed(row), strict=True)) for row in product(*reversed(list(values.values())))]
@@ -348,7 +350,7 @@ def _as_data(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def _rows(schema: Schema, table: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Rows of the model matrix for a table of predictors, as fitted (N, p), and of the full one in treatment contrasts."""
+    """Rows of the model matrix for a table of predictors: as fitted, (N, p), and full in treatment contrasts."""
     data = _as_data(table)
     return fixed_columns(schema, data), fixed_columns(replace(schema, fixed=treatment_encoding(schema)), data)
 

@@ -168,10 +168,11 @@ class _FunctionTable(RecordTable):
             If rows depend on one another and ``null`` contradicts that.
         """
         functions, tests, lost = self._functions, [], []
+        beta = functions.inference.beta
         for group in functions.groups():
             rows = group[_estimable(functions.L[group])]
             L = functions.L[rows]
-            tests.append(joint_test(functions.inference, L, L @ functions.inference.beta + functions.offset[rows] - null))
+            tests.append(joint_test(functions.inference, L, L @ beta + functions.offset[rows] - null))
             lost.append(len(rows) < len(group))
         first = [rows[0] for rows in functions.groups()]
         labels = functions.labels[list(functions.by)].iloc[first].reset_index(drop=True)
@@ -382,7 +383,7 @@ def _read_specs(
     within = () if by is None else (by,) if isinstance(by, str) else tuple(by)
     method = None
     if isinstance(specs, str):
-        before, tilde, right = specs.rpartition("~")
+        before, _, right = specs.rpartition("~")
         method = before.strip() or None
         left, bar, right = right.partition("|")
         over = tuple(name.strip() for name in _SEPARATORS.split(left))
@@ -558,9 +559,7 @@ def _what_for(functions: Functions, adjust: Adjust, noun: str) -> str:
     return f"for {len(rows)} {noun}"
 
 
-def _filled(
-    table: _Table, functions: Functions, above: Sequence[str], notes: Sequence[str], adjust: Adjust
-) -> _Table:
+def _filled(table: _Table, functions: Functions, above: Sequence[str], notes: Sequence[str], adjust: Adjust) -> _Table:
     if isinstance(table, MeansTable):
         table._contrasts = None
     table._functions = functions

@@ -154,15 +154,15 @@ def _rows_of(fit: LmmFit, L: Any) -> tuple[Floats, list[str]]:
     names = list(fit.schema.fixed_names)
     if isinstance(L, str):
         if L not in names and L in fit.schema.term_labels:
-            own = [k for k, t in enumerate(fit.schema.assign) if t == fit.schema.term_labels.index(L) + 1]
-            return np.eye(len(names))[own], [names[k] for k in own]
+            columns = [k for k, t in enumerate(fit.schema.assign) if t == fit.schema.term_labels.index(L) + 1]
+            return np.eye(len(names))[columns], [names[k] for k in columns]
         return (_weights({L: 1.0}, names) if L in names else combination_of(L, names))[None, :], [L]
     if isinstance(L, Mapping) and any(not np.isscalar(value) or isinstance(value, str) for value in L.values()):
         parts = [_rows_of(fit, row) for row in L.values()]
-        for name, (rows, _) in zip(L, parts, strict=True):
-            if len(rows) != 1:
-                raise DataError(f"contrast: {name!r} has {len(rows)} rows; a named contrast is one combination")
-        return np.concatenate([rows for rows, _ in parts]), [str(name) for name in L]
+        for name, (found, _) in zip(L, parts, strict=True):
+            if len(found) != 1:
+                raise DataError(f"contrast: {name!r} has {len(found)} rows; a named contrast is one combination")
+        return np.concatenate([found for found, _ in parts]), [str(name) for name in L]
     if isinstance(L, Mapping):
         return _weights(L, names)[None, :], ["L"]
     if isinstance(L, pd.Series):
@@ -173,9 +173,9 @@ def _rows_of(fit: LmmFit, L: Any) -> tuple[Floats, list[str]]:
     if isinstance(L, Sequence) and any(isinstance(row, str | Mapping) for row in L):
         parts = [_rows_of(fit, row) for row in L]
         labels = [
-            label if isinstance(row, str) or label != "L" else f"L{k + 1}"
-            for k, (row, (_, found)) in enumerate(zip(L, parts, strict=True))
-            for label in found
+            f"L{k + 1}" if label == "L" and not isinstance(row, str) else label
+            for k, (row, (_, own)) in enumerate(zip(L, parts, strict=True))
+            for label in own
         ]
         return np.concatenate([rows for rows, _ in parts]), labels
     try:

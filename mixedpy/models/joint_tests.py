@@ -35,7 +35,9 @@ class JointTable(RecordTable):
     """
 
 
-def joint_table(labels: pd.DataFrame, tests: Sequence[JointTest], by: Sequence[str], reduced: Sequence[bool]) -> JointTable:
+def joint_table(
+    labels: pd.DataFrame, tests: Sequence[JointTest], by: Sequence[str], reduced: Sequence[bool]
+) -> JointTable:
     """Lay out joint tests.
 
     Parameters
@@ -115,9 +117,9 @@ def _tested(
     means = averaging(grid, (*names, *within), weights)
     levels = [len(grid.values[name]) for name in names]
     size = int(np.prod(levels))
-    C = np.ones((1, 1))
+    C: Floats = np.ones((1, 1))
     for k in levels:
-        C = np.kron(_consecutive(k), C)  # the first predictor varies fastest
+        C = np.asarray(np.kron(_consecutive(k), C), np.float64)  # the first predictor varies fastest
     return _test(inference, grid, means, range(group * size, (group + 1) * size), C)
 
 

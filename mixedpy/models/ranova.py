@@ -136,8 +136,8 @@ def _deletions(fit: LmmFit, reduce_terms: bool) -> Iterator[_Deletion]:
 def _left_side(term: _Term, without: int, factors: set[str]) -> str:
     """The left side of a bar without one of its terms; empty if no smaller model is left but that without the bar.
 
-    ``0 + f`` for factors f alone holds an intercept, which stays, unless the effects are independent: an intercept makes
-    them equal. Effects that share one standard deviation cannot lose it one at a time.
+    ``0 + f`` for factors f alone holds an intercept, which stays, unless the effects are independent: an intercept
+    makes them equal. Effects that share one standard deviation cannot lose it one at a time.
     """
     effects = term.bar.effects
     labels = [label for t, label in enumerate(effects.labels) if t != without]
