@@ -396,7 +396,7 @@ def _read_specs(
     names = [*over, *within]
     if over == ("1",):
         return method, (), within
-    if not over or not all(names) or len(set(names)) < len(names):
+    if "~" in (method or "") or not over or not all(names) or len(set(names)) < len(names):
         raise DataError(
             f"emmeans: specs={specs!r}, by={by!r} must name distinct predictors, as in 'recipe', ['recipe', 'temp'], "
             "'recipe | temp' or 'pairwise ~ recipe'"

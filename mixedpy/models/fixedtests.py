@@ -110,9 +110,10 @@ def contrast(
     if joint:
         label = L if isinstance(L, str) else "L"
         tests = [f_test(inference, rows, values)]
-        method = "by Wald's chi-square" if normal else f"with {inference.method.label} method"
-        heading = [f"Joint test of {len(rows)} linear hypotheses {method}"]
-        return anova_table(_chisquare_columns(tests) if normal else _columns(fit, tests), [label], heading)
+        what = f"{len(rows)} linear hypotheses"
+        method = inference.method.label
+        title = f"Joint Wald chisquare test of {what}" if normal else f"Joint test of {what} with {method} method"
+        return anova_table(_chisquare_columns(tests) if normal else _columns(fit, tests), [label], [title])
     single = t_tests(inference, rows, values)
     from_estimate = single.se * single.quantile(level)
     return pd.DataFrame(

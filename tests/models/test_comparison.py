@@ -343,10 +343,10 @@ def test_ranking_says_what_to_do_in_its_own_words() -> None:
     a = _fit("sleepstudy", "Reaction ~ Days + (1 | Subject)", True)
     b = _fit("sleepstudy", "Reaction ~ 1 + (1 | Subject)", True)
     for other in (b, _fit("sleepstudy", "Reaction ~ 1 + (1 | Subject)", False)):
-        with pytest.raises(mp.MixedpyError, match="fit (them|all) with reml=False") as found:
+        with pytest.raises(mp.MixedpyError, match=r"fit (them|all) with reml=False") as found:
             mp.compare(a, other)
         assert "refit" not in str(found.value)
-        with pytest.raises(mp.MixedpyError, match="leave refit=True, or fit (them|all) with reml=False"):
+        with pytest.raises(mp.MixedpyError, match=r"leave refit=True, or fit (them|all) with reml=False"):
             mp.anova(a, other, refit=False)
 
 

@@ -199,6 +199,15 @@ def test_transformed_responses_come_back():
         assert "estimate" in means.pairs().columns
 
 
+@pytest.mark.parametrize("response", ["scale(Reaction)", "scale(Reaction, center = FALSE)", "center(Reaction)"])
+def test_standardized_responses_come_back(response):
+    sleep = mp.datasets.load("sleepstudy")
+    found = mp.lmer(f"{response} ~ Days + (1 | Subject)", sleep).emmeans("Days", at={"Days": [0, 9]}, type="response")
+    wanted = mp.lmer("Reaction ~ Days + (1 | Subject)", sleep).emmeans("Days", at={"Days": [0, 9]})
+    assert_allclose(found.to_numpy(), wanted.to_numpy(), rtol=1e-3)
+    assert "still on the scale(" in str(found.pairs())
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -219,6 +228,7 @@ def test_transformed_responses_come_back():
         (lambda f: f.emmeans("recipe").contrast("trt.vs.ctrl", ref=3), "ref=3 is out of range"),
         (lambda f: f.emmeans([], by="recipe"), "must name"),
         (lambda f: f.emmeans("paired ~ recipe"), "method='paired'"),
+        (lambda f: f.emmeans("~ recipe ~ temperature"), "must name distinct predictors"),
         (lambda f: f.emmeans("recipe", level=[0.9, 0.95]), "one number"),
         (lambda f: f.emmeans("recipe").contrasts, "no contrasts were asked for"),
         (lambda f: f.emmeans("recipe").test(np.inf), "null=inf"),
@@ -256,11 +266,8 @@ def test_a_table_changed_after_the_fit_is_noticed():
 @pytest.fixture(scope="module")
 def sleep() -> pd.DataFrame:
     frame = mp.datasets.load("sleepstudy")
-    return frame.assign(
-        e=np.exp(frame["Days"] / 5),
-        half=np.where(frame["Days"] < 7, "a", "b"),
-        two=np.where(frame["Days"] % 2, 1.0, 4.0),
-    )
+    days = frame["Days"]
+    return frame.assign(e=np.exp(days / 5), half=np.where(days < 7, "a", "b"), two=np.where(days % 2, 1.0, 4.0))
 
 
 def test_an_offset_is_averaged_wherever_it_is_given(sleep):
@@ -286,20 +293,18 @@ def test_an_offset_is_no_predictor(sleep):
     with pytest.raises(mp.DataError, match="`two` is in an offset only"):
         fit.emmeans("half", at={"two": 1.0})
     both = mp.lmer("Reaction ~ half + two + offset(two) + (1 | Subject)", sleep)
-    assert_allclose(
-        both.emmeans("1", at={"two": 1.0})["emmean"] + 3 * both.fixef["two"], both.emmeans("1", at={"two": 4})["emmean"]
-    )
+    low, high = (both.emmeans("1", at={"two": value})["emmean"].item() for value in (1.0, 4.0))
+    assert high - low == pytest.approx(3 * both.fixef["two"])
 
 
 @pytest.mark.parametrize("weights", ["proportional", "outer", "cells"])
 def test_weights_are_numbers_of_rows(sleep, weights):
     table = sleep.iloc[7:].assign(w=np.random.default_rng(3).uniform(0.2, 5, 173))
     fit = mp.lmer("Reaction ~ half + factor(two) + (1 | Subject)", table, weights="w")
-    share = (table["two"] == 1).mean() if weights != "cells" else (table["two"] == 1).groupby(table["half"]).mean()
+    ones = table["two"] == 1
+    share = np.asarray(ones.groupby(table["half"]).mean() if weights == "cells" else ones.mean())
     low, high = (fit.emmeans("half", at={"two": value})["emmean"].to_numpy() for value in (1.0, 4.0))
-    assert_allclose(
-        fit.emmeans("half", weights=weights)["emmean"], np.asarray(share) * low + (1 - np.asarray(share)) * high
-    )
+    assert_allclose(fit.emmeans("half", weights=weights)["emmean"], share * low + (1 - share) * high)
 
 
 # --- slopes
@@ -310,9 +315,8 @@ def test_slopes_are_coefficients(sleep):
     found = fit.emtrends("pairwise ~ half", "Days")
     slopes = fit.fixef["Days"] + np.array([0.0, fit.fixef["halfb:Days"]])
     assert_allclose(found["Days.trend"], slopes, rtol=1e-8)
-    assert found.contrasts["p.value"].item() == pytest.approx(
-        fit.summary().tables["fixed"].loc["halfb:Days", "Pr(>|t|)"], rel=1e-6
-    )
+    pvalue = fit.summary().tables["fixed"].loc["halfb:Days", "Pr(>|t|)"]
+    assert found.contrasts["p.value"].item() == pytest.approx(pvalue, rel=1e-6)
     assert found._repr_html_().count("<table>") == 2
 
 

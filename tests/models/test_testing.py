@@ -106,7 +106,7 @@ def test_without_degrees_of_freedom_tests_are_walds(cake):
     F = cake.contrast("recipe", joint=True)
     assert joint["Chisq"].item() == pytest.approx(2 * F["F value"].item())
     assert joint["Pr(>Chisq)"].item() == pytest.approx(chi2.sf(joint["Chisq"].item(), 2))
-    assert "chi-square" in str(joint)
+    assert "Wald chisquare" in str(joint)
 
 
 @pytest.mark.parametrize(
