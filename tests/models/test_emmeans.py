@@ -361,6 +361,19 @@ def test_joint_tests_are_those_of_type_three():
     assert_allclose(fit.joint_tests(ddf=None)["df2"], np.inf)
 
 
+@pytest.mark.filterwarnings("ignore::mixedpy.SingularFitWarning")
+def test_many_predictors():
+    rng = np.random.default_rng(1)
+    names = [f"x{k}" for k in range(18)]
+    data = pd.DataFrame(rng.normal(size=(120, 18)), columns=names).assign(y=rng.normal(size=120), g=np.arange(120) % 10)
+    fit = mp.lmer(f"y ~ {' + '.join(names)} + (1 | g)", data)
+    with pytest.raises(mp.DataError, match="262,144 combinations, more than 100,000; hold some at one value with at="):
+        fit.joint_tests()
+    found = fit.joint_tests(at=dict.fromkeys(names[10:], 0.0))
+    assert found["model term"].tolist() == names[:10]
+    assert_allclose(found["F.ratio"], fit.summary().tables["fixed"]["t value"].iloc[1:11] ** 2)
+
+
 def test_simple_effects_are_joint_tests_of_means(cake):
     found = cake.joint_tests(by="recipe")
     assert found["recipe"].tolist() == ["A", "B", "C"]
