@@ -15,6 +15,7 @@ from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.parameters import Parameters
 from mixedpy.core.refit.entries import Entries, entries_are_parameters
 from mixedpy.design import Schema
+from mixedpy.design.random import TermSchema
 from mixedpy.errors import DataError
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "start_parts",
     "start_values",
     "theta_names",
+    "variance_name",
 ]
 
 
@@ -198,6 +200,12 @@ def _numbers(values: Any, argument: str, names: Sequence[str]) -> Floats:
         return np.atleast_1d(np.asarray(values, dtype=np.float64))
     except (TypeError, ValueError):
         raise DataError(f"{argument}={values!r} must hold numbers, one for each of {', '.join(names)}") from None
+
+
+def variance_name(term: TermSchema) -> str:
+    """Name the variance of a term with one effect: "g" for the intercept, "x in g" for another effect."""
+    (effect,) = term.effects
+    return term.group if effect == "(Intercept)" else f"{effect} in {term.group}"
 
 
 def start_values(

@@ -10,6 +10,7 @@ import pandas as pd
 from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.inference import rows
 from mixedpy.inference.pca import RandomPca, random_pca
+from mixedpy.inference.seeds import random_source
 from mixedpy.inference.simulated import SimulatedResiduals, simulated_residuals
 from mixedpy.models.check import Check, check_fit
 from mixedpy.models.influence import InfluenceTable, Method, influence_table, leverage_table
@@ -56,7 +57,7 @@ class Checking:
         >>> bool(fit.simulate_residuals(seed=1).tests["p_value"].between(0, 1).all())
         True
         """
-        rng = np.random.default_rng(seed)
+        rng = random_source(seed)
         drawn = rows.used(self.schema, self.simulate(nsim, rng, re_form=re_form).to_numpy())
         predicted = rows.used(self.schema, np.asarray(self.predict(re_form=re_form), np.float64))
         discrete = isinstance(self.record, GlmmRecord) and self.record.family.discrete

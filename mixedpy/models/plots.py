@@ -19,6 +19,7 @@ from mixedpy.inference.glmm.residuals import quantile_residuals
 from mixedpy.inference.glmm.response import of_rows
 from mixedpy.inference.glmm.variance import response_variance
 from mixedpy.inference.icc import random_variance
+from mixedpy.inference.intervals import check_level
 from mixedpy.inference.ranef import effect_covariances
 from mixedpy.inference.shrinkage import shrinkage
 from mixedpy.inference.varcorr import variance_components
@@ -99,7 +100,7 @@ class Plots:
         ax : Axes or sequence of Axes, optional
             Where to draw, one for each effect.
         """
-        _check_level(level)
+        check_level(level)
         return draw_caterpillar(self._modes(self._group(group), effects), level=level, sort=sort, ax=ax)
 
     def qq(
@@ -123,7 +124,7 @@ class Plots:
         ax : Axes or sequence of Axes, optional
             Where to draw, one for each effect.
         """
-        _check_level(level)
+        check_level(level)
         groups = list(self.fit.ngroups) if group is None else [self._group(group)]
         return draw_qq([modes for g in groups for modes in self._modes(g, effects)], level=level, ax=ax)
 
@@ -255,7 +256,7 @@ class Plots:
         ax : sequence of 4 Axes, optional
             Where to draw.
         """
-        _check_level(level)
+        check_level(level)
         fit, group = self.fit, self._group(group)
         k = next(k for k, term in enumerate(fit.schema.terms) if term.group == group)
         if isinstance(fit.record, GlmmRecord):
@@ -289,7 +290,7 @@ class Plots:
         ax : Axes or sequence of Axes, optional
             Where to draw, one for each of ``x``.
         """
-        _check_level(level)
+        check_level(level)
         rows = rows_used(self.fit.schema, self.fit.request.data)
         known = fixed_variables(self.fit.schema, rows.columns)
         wanted = [name for name in known if name != by] if x is None else [x] if isinstance(x, str) else list(x)
@@ -400,8 +401,3 @@ def _held(schema: Schema, rows: pd.DataFrame, by: str | None) -> list[tuple[str 
         return [(label, values[k : k + 1]) for k, label in enumerate(categories)]
     mean, sd = float(rows[by].mean()), float(rows[by].std())
     return [(f"{v:.4g}", np.array([v])) for v in (mean - sd, mean, mean + sd)]
-
-
-def _check_level(level: float) -> None:
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level={level!r} must lie between 0 and 1")

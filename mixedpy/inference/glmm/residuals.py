@@ -12,6 +12,7 @@ from mixedpy.errors import MixedpyError
 from mixedpy.inference.fitted import Level
 from mixedpy.inference.glmm.response import Response, check_means, of_rows
 from mixedpy.inference.leverage import leverage
+from mixedpy.inference.seeds import random_source
 
 __all__ = ["GlmmKind", "glmm_residuals", "quantile_residuals"]
 
@@ -71,5 +72,5 @@ def quantile_residuals(y: Floats, response: Response, seed: int | np.random.Gene
     above = family.cdf(y, m, eta, xi)
     if family.discrete:
         below = family.cdf_below(y, m, eta, xi)
-        above = below + (above - below) * np.random.default_rng(seed).random(len(y))
+        above = below + (above - below) * random_source(seed).random(len(y))
     return np.clip(above, 0.0, 1.0)

@@ -10,6 +10,7 @@ from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.design import Schema
 from mixedpy.inference.glmm.response import check_means
 from mixedpy.inference.predictors import Predictors as RowParts
+from mixedpy.inference.seeds import random_source
 from mixedpy.inference.selection import Selection
 from mixedpy.inference.simulate import linear_predictors
 
@@ -36,7 +37,7 @@ def simulate_glmm(
     MixedpyError
         If means leave the range of the family, as with the link identity.
     """
-    rng = np.random.default_rng(seed)
+    rng = random_source(seed)
     etas = linear_predictors(
         parts, schema, given, record.Lambda, record.modes, scale=1.0, nsim=nsim, rng=rng
     )  # (n, nsim)
