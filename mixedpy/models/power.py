@@ -273,7 +273,8 @@ def _parameters(
     place = {(term.name, term.effects): k for k, term in enumerate(fit.schema.terms)}
     order = [place[term.name, term.effects] for term in schema.terms]
     beta = record.beta.copy()
-    for name, value in (fixef or {}).items():
+    for given, value in (fixef or {}).items():
+        name = _spelled(given, fit.schema.fixed_names)
         if name not in fit.schema.fixed_names:
             raise DataError(f"fixef names {name!r}; the fixed effects are {', '.join(fit.schema.fixed_names)}")
         beta[fit.schema.fixed_names.index(name)] = float(value)
@@ -298,11 +299,18 @@ def _parameters(
     )
 
 
+def _spelled(name: str, known: Sequence[str]) -> str:
+    """A name as the fit has it: R keeps the backticks of a column that needs them, and they may be left out."""
+    quoted = f"`{name}`"
+    return quoted if name not in known and quoted in known else name
+
+
 def _resolve(
     design: Design, schema: Schema, record: FitRecord, control: Control, test: str, ddf: Ddf
 ) -> tuple[str, _FixedTest | _RandomTest]:
     """Find what a name stands for: a fixed effect, a fixed term, or a random term."""
     names = list(schema.fixed_names)
+    test = _spelled(test, [*names, *schema.term_labels, *(term.name for term in schema.terms)])
     columns: list[int] = []
     if test in names:
         columns = [names.index(test)]

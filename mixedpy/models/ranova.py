@@ -133,9 +133,9 @@ def _typed(fit: LmmFit) -> Iterator[tuple[str, Bar]]:
 def _text(left: str, bar: Bar) -> str:
     """A random term with another left side, in its covariance structure."""
     if bar.structure is None:
-        return f"({left} | {bar.name})"
+        return f"({left} | {bar.typed})"
     usual = bar.hom == HOMOGENEOUS[bar.structure]
-    return f"{bar.structure}({left} | {bar.name}{'' if usual else f', hom = {str(bar.hom).upper()}'})"
+    return f"{bar.structure}({left} | {bar.typed}{'' if usual else f', hom = {str(bar.hom).upper()}'})"
 
 
 def _bars(fit: LmmFit) -> tuple[str, ...]:
