@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mixedpy.core.arrays import Design
+from mixedpy.core.frozen import read_only
 from mixedpy.core.rank import independent_columns
 from mixedpy.design.columns import Basis, Column, Factor, Floats, Numeric, as_numbers
 from mixedpy.design.encode import ColumnPool, encode
@@ -190,7 +191,7 @@ def build(
         offsets=terms.offsets,
         index=index if frame.rows is None else index[frame.rows],
         table_index=index,
-        rows=np.arange(frame.n) if frame.rows is None else frame.rows,
+        rows=read_only(np.arange(frame.n) if frame.rows is None else frame.rows),
         n_total=frame.n_total,
         missing=tuple(frame.missing.items()),
         data_name=_data_name(data),

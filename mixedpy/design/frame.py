@@ -16,7 +16,17 @@ from mixedpy.design.foreign import is_foreign
 from mixedpy.design.reader import read_column
 from mixedpy.errors import DataError
 
-__all__ = ["Frame", "NaAction", "Table", "check_finite", "check_levels_known", "open_table", "read_frame", "suggestion"]
+__all__ = [
+    "Frame",
+    "NaAction",
+    "Table",
+    "check_finite",
+    "check_levels_known",
+    "not_finite",
+    "open_table",
+    "read_frame",
+    "suggestion",
+]
 
 NaAction = Literal["drop", "raise", "exclude"]
 
@@ -257,12 +267,30 @@ def check_finite(name: str, values: Floats, frame: Frame) -> None:
         if np.isfinite(values.sum()):
             return
     bad = np.flatnonzero(~np.isfinite(values))
-    if len(bad) == 0:
-        return
+    if len(bad):
+        raise not_finite(name, values, bad, f"{frame.n_total} rows", frame.row(int(bad[0])))
+
+
+def not_finite(name: str, values: Floats, bad: Codes, rows: str, first: int) -> DataError:
+    """Say which values of a column are infinite or could not be computed.
+
+    Parameters
+    ----------
+    name : str
+        Column or expression.
+    values : (n,) array
+        Its values.
+    bad : (k,) intp array
+        Positions of the values meant.
+    rows : str
+        The rows that were looked at, such as ``"20 rows"``.
+    first : int
+        Row of the caller's table that ``bad[0]`` is.
+    """
     kind = "infinite" if np.isinf(values[bad[0]]) else "not a number"
-    raise DataError(
-        f"`{name}` is {kind} in {len(bad)} of {frame.n_total} rows, first in row {frame.row(int(bad[0]))} "
-        "(counting from 0); correct the values or mark them as missing"
+    return DataError(
+        f"`{name}` is {kind} in {len(bad)} of {rows}, first in row {first} (counting from 0); correct the values or "
+        "mark them as missing"
     )
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from mixedpy.core.arrays import Design
 from mixedpy.core.control import Control
 from mixedpy.core.family import Family
+from mixedpy.core.frozen import sealed
 from mixedpy.core.glmm.record import GlmmConvergence, GlmmRecord
 from mixedpy.design import Schema
 from mixedpy.errors import MixedpyError
@@ -46,6 +47,7 @@ from mixedpy.report.text import print_text
 __all__ = ["GlmmFit", "fit_glmm_request"]
 
 
+@sealed
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class GlmmFit:
     """A generalized linear mixed model fitted by :func:`mixedpy.glmer`; nothing that is called on it changes it.

@@ -12,6 +12,7 @@ import pandas as pd
 
 from mixedpy.core.arrays import Design
 from mixedpy.core.control import Control
+from mixedpy.core.frozen import sealed
 from mixedpy.core.record import Convergence, FitRecord
 from mixedpy.design import Schema
 from mixedpy.errors import MixedpyError
@@ -40,6 +41,7 @@ from mixedpy.report.text import print_text
 __all__ = ["LmmFit", "fit_request"]
 
 
+@sealed
 @dataclass(frozen=True, slots=True, weakref_slot=True, repr=False, eq=False)
 class LmmFit(Views, Diagnostics, Testing, IntervalMethods, Explaining):
     """A linear mixed model fitted by :func:`mixedpy.lmer`; nothing that is called on it changes it.

@@ -17,6 +17,7 @@ from mixedpy.core.control import Control
 from mixedpy.core.covariance import Diagonal
 from mixedpy.core.distributions import beta_quantile, f_sf
 from mixedpy.core.estimate import prepare
+from mixedpy.core.frozen import sealed
 from mixedpy.core.record import FitRecord
 from mixedpy.core.refit.ratio import LikelihoodRatio
 from mixedpy.core.refit.refit import Refits, refit_all
@@ -50,6 +51,7 @@ _NULL_DRAWS = 50_000
 _ROUNDING = 1e-6
 
 
+@sealed
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Power:
     """Simulated power of a test, from :meth:`LmmFit.power`.

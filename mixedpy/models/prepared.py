@@ -12,6 +12,7 @@ from mixedpy.core.arrays import Design
 from mixedpy.core.control import Control
 from mixedpy.core.estimate import Engine, estimate_prepared
 from mixedpy.core.estimate import prepare as prepare_engine
+from mixedpy.core.frozen import sealed
 from mixedpy.core.refit.refit import refit_all
 from mixedpy.core.refit.respond import respond
 from mixedpy.core.refit.responses import reduce_responses
@@ -25,6 +26,7 @@ from mixedpy.models.request import DEFAULT_CONTROL, Column, NaAction, Request
 __all__ = ["Prepared", "prepare"]
 
 
+@sealed
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Prepared:
     """A linear mixed model whose columns, cross-products and symbolic factorization are ready; see :func:`prepare`.
