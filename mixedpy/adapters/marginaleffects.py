@@ -13,6 +13,7 @@ from mixedpy.design import fixed_columns, offset_column
 from mixedpy.errors import DataError, MixedpyError
 from mixedpy.inference.variables import fixed_variables, rows_used
 from mixedpy.models.fitting import check_offset_is_a_column
+from mixedpy.models.kept import kept_table
 from mixedpy.models.lmm import LmmFit
 
 __all__ = ["as_model"]
@@ -69,7 +70,7 @@ def _adapter() -> Any:
         df_resid = float("inf")  # normal limits; without it marginaleffects would take the residual degrees of freedom
 
         def __init__(self, fit: LmmFit) -> None:
-            rows = rows_used(fit.schema, fit.request.data)
+            rows = rows_used(fit.schema, kept_table(fit))
             predictors = fixed_variables(fit.schema, rows.columns, offset=True)
             response = fit.schema.response
             rows = rows[predictors].assign(**{response: fit.design.y})

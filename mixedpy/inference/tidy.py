@@ -12,6 +12,7 @@ from scipy.special import ndtri
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema
+from mixedpy.formula.syntax import Name
 from mixedpy.inference.criteria import criteria
 from mixedpy.inference.fitted import fitted, residuals
 from mixedpy.inference.leverage import leverage
@@ -159,7 +160,21 @@ def augment(design: Design, schema: Schema, record: FitRecord, data: Any) -> pd.
         ".wtres": root * r,
     }
     added = frame_on_rows(schema, np.column_stack(list(columns.values())), list(columns))
-    return pd.concat([_table(schema, data), added], axis=1)
+    table = _with_response(_table(schema, data), design, schema)
+    return pd.concat([table, added], axis=1)
+
+
+def _with_response(table: pd.DataFrame, design: Design, schema: Schema) -> pd.DataFrame:
+    """The table with the response of a refit in the place of its own."""
+    node = schema.formula.response
+    if not isinstance(node, Name):
+        return table
+    rows = schema.rows if schema.na_action == "exclude" else slice(None)
+    values = table[node.name].to_numpy(np.float64, copy=True)
+    if np.array_equal(values[rows], design.y):
+        return table
+    values[rows] = design.y
+    return table.assign(**{node.name: values})
 
 
 def _table(schema: Schema, data: Any) -> pd.DataFrame:

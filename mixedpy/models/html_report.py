@@ -13,6 +13,7 @@ from mixedpy.design.columns import Factor, Numeric, as_factor
 from mixedpy.inference.variables import fixed_variables, grouping_variables, model_columns
 from mixedpy.models.check import check_fit
 from mixedpy.models.files import check_folder, write_whole
+from mixedpy.models.kept import kept_table
 from mixedpy.models.tables import summary_record, wald_limits
 from mixedpy.report import parts
 from mixedpy.report.grids import Grid, Section
@@ -63,7 +64,7 @@ def _data(fit: LmmFit) -> PageSection:
     if schema.missing:
         counted = ", ".join(f"{column} in {count:,}" for column, count in schema.missing)
         texts.append(f"Rows with missing values are left out: {counted}.")
-    read = model_columns(schema, fit.request.data)
+    read = model_columns(schema, kept_table(fit))
     labels = {name for group in fit.ngroups for name in grouping_variables(schema, group, read)[0]}
     labels -= {name for group in fit.ngroups for name in grouping_variables(schema, group, read)[1]}
     labels -= set(fixed_variables(schema, read))

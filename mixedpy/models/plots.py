@@ -18,6 +18,7 @@ from mixedpy.inference.shrinkage import shrinkage
 from mixedpy.inference.varcorr import variance_components
 from mixedpy.inference.variables import fixed_variables, grid_of, grouping_variables, rows_used
 from mixedpy.models.fitting import check_offset_is_a_column
+from mixedpy.models.kept import kept_table
 from mixedpy.report.plots.effects import draw_effects
 from mixedpy.report.plots.ranef import draw_caterpillar, draw_qq
 from mixedpy.report.plots.records import (
@@ -182,7 +183,7 @@ class Plots:
         """
         fit, group = self.fit, self._group(group)
         check_offset_is_a_column(fit.request)
-        rows = rows_used(fit.schema, fit.request.data)
+        rows = rows_used(fit.schema, kept_table(fit))
         x = self._predictor(x, rows, group)
         k = next(k for k, term in enumerate(fit.schema.terms) if term.group == group)
         chosen = self._levels(k, levels, most)
@@ -263,7 +264,7 @@ class Plots:
             Where to draw, one for each of ``x``.
         """
         _check_level(level)
-        rows = rows_used(self.fit.schema, self.fit.request.data)
+        rows = rows_used(self.fit.schema, kept_table(self.fit))
         known = fixed_variables(self.fit.schema, rows.columns)
         wanted = [name for name in known if name != by] if x is None else [x] if isinstance(x, str) else list(x)
         for name in [*wanted, *([] if by is None else [by])]:

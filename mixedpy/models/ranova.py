@@ -18,6 +18,7 @@ from mixedpy.formula.bars import HOMOGENEOUS, expand_bar, split_bars
 from mixedpy.formula.parser import parse_sides
 from mixedpy.inference.criteria import criteria
 from mixedpy.models import fitting
+from mixedpy.models.kept import kept_table
 from mixedpy.models.printed import AnovaTable, anova_table
 from mixedpy.models.update import update_formula
 
@@ -42,6 +43,7 @@ def ranova(fit: LmmFit, reduce_terms: bool) -> AnovaTable:
             "this fit comes from refit(), so its response is not in the table; put the response into the table and "
             "call lmer()"
         )
+    kept_table(fit)
     own = criteria(fit.record)
     labels, npar, loglik = ["<none>"], [own.npar], [own.loglik]
     for deletion in _deletions(fit, reduce_terms):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from mixedpy.inference.tidy import Effects, Scale, augment, glance, tidy
 from mixedpy.models.html_report import write_report
+from mixedpy.models.kept import kept_table
 from mixedpy.models.plots import Plots
 from mixedpy.models.storage.save import save_fit
 
@@ -89,8 +90,13 @@ class Views:
 
         ``.fitted``, ``.resid``, ``.hat``, ``.cooksd``, ``.fixed``, ``.mu``, ``.offset``, ``.sqrtXwt``, ``.sqrtrwt``,
         ``.weights`` and ``.wtres``; a row for each row of the fit, or of the table with ``na_action="exclude"``.
+
+        Raises
+        ------
+        DataError
+            If the table was changed after the fit.
         """
-        return augment(self.design, self.schema, self.record, self.request.data)
+        return augment(self.design, self.schema, self.record, kept_table(self))
 
     def report(self: LmmFit, path: str | os.PathLike[str], *, title: str | None = None) -> None:  # type: ignore[misc]
         """Write one self-contained HTML page: data, model, tables, plots, and diagnostics in words.
@@ -108,6 +114,8 @@ class Views:
         ------
         MixedpyError
             If matplotlib or jinja2 is not installed.
+        DataError
+            If the table was changed after the fit.
         OSError
             If the folder does not exist or cannot be written to.
         """
@@ -129,6 +137,6 @@ class Views:
         OSError
             If the folder does not exist or cannot be written to.
         DataError
-            If the row labels are of a type that cannot be saved.
+            If the row labels are of a type that cannot be saved, or the table was changed after the fit.
         """
         save_fit(self, path)

@@ -10,6 +10,7 @@ from mixedpy.core.arrays import Design
 from mixedpy.core.control import Control
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema
+from mixedpy.models.kept import kept_table
 from mixedpy.models.storage.archive import write_archive
 from mixedpy.models.storage.codec import FUNCTIONS, Writer
 from mixedpy.models.storage.table import write_table
@@ -50,5 +51,5 @@ def save_fit(fit: LmmFit, path: str | os.PathLike[str]) -> None:
     for name, kind in PARTS.items():
         content[name] = writer.write(getattr(fit, name), kind)
     content["request"] = {name: writer.write(getattr(fit.request, name), kind) for name, kind in ARGUMENTS.items()}
-    content["table"] = write_table(writer, fit.schema, fit.request.data)
+    content["table"] = write_table(writer, fit.schema, kept_table(fit))
     write_archive(Path(path), content, writer.arrays)
