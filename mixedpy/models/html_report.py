@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixedpy.design.columns import Factor, Numeric, as_factor
+from mixedpy.design.columns import Factor, Numeric, as_factor, used_levels
 from mixedpy.inference.variables import fixed_variables, grouping_variables, model_columns
 from mixedpy.models.check import check_fit
 from mixedpy.models.files import check_folder, write_whole
@@ -85,6 +85,7 @@ def _column_row(name: str, column: Any) -> tuple[str, ...]:
         text = f"{low.strip()} to {high.strip()}, mean {mean.strip()}, sd {sd.strip()}"
         return name, "numbers", missing, text
     assert isinstance(column, Factor)
+    column = column if column.logical else used_levels(column)
     shown = ", ".join(column.levels[:6]) + (", ..." if len(column.levels) > 6 else "")
     kind = "true or false" if column.logical else "ordered categories" if column.ordered else "categories"
     return name, kind, missing, f"{len(column.levels):,}: {shown}"
