@@ -26,6 +26,7 @@ from mixedpy.design.frame import (
 )
 from mixedpy.design.random import build_random
 from mixedpy.design.schema import Schema
+from mixedpy.design.stamps import Stamps, no_predictor
 from mixedpy.errors import DataError, FormulaError, RankDeficiencyWarning, warn
 from mixedpy.formula import Formula, Terms, deparse, one_sided, parse
 from mixedpy.formula.expressions import column_names
@@ -246,6 +247,8 @@ def _response(formula: Formula, frame: Frame, evaluator: Evaluator, *, binary: b
         kind = "made of several columns"
         if isinstance(column, Factor):
             kind = "boolean" if column.logical else f"a factor with {len(column.levels)} levels"
+        if isinstance(column, Stamps):
+            kind = f"of the type {column.type}"
         wanted = "give numbers or two levels" if binary else "convert it to numbers"
         raise DataError(f"the response `{name}` is {kind}, not numeric; {wanted}")
     check_finite(name, values, frame)
@@ -297,6 +300,8 @@ def _values(parts: Iterable[Terms], frame: Frame, evaluator: Evaluator) -> dict[
             elif isinstance(column, Basis):
                 check_finite(name, column.values.sum(axis=1), frame)
             elif isinstance(column, Factor):
+                if isinstance(column, Stamps):
+                    raise no_predictor(name, column)
                 check_levels_known(name, column, frame)
     return values
 
