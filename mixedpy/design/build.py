@@ -83,7 +83,8 @@ def build(
     weights : str or (n_total,) array-like, optional
         Prior weights, positive: a column's name or an array.
     offset : str or (n_total,) array-like, optional
-        Known part of the linear predictor; it adds to ``offset()`` terms of the formula.
+        Known part of the linear predictor; it adds to ``offset()`` terms of the formula. A Series of either is aligned
+        with the table by its row labels.
     contrasts : mapping of str to str or matrix, optional
         Contrasts of factors in X: ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"``, ``"sdif"`` or a matrix. As in
         lme4, factors in random terms keep the default.

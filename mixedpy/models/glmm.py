@@ -569,7 +569,8 @@ class GlmmFit:
         Parameters
         ----------
         y : (n,) array
-            The response of the rows used, or of all rows of the table; proportions where the weights are trials.
+            The response of the rows used, or of all rows of the table; proportions where the weights are trials. A
+            Series is aligned by its row labels.
         """
         design = replace(self.design, y=rows.response(self.schema, y))
         fitting.check_response(design, self.schema, self.record.family)

@@ -41,7 +41,8 @@ def lmer(
     weights : str or (n,) array, optional
         Prior weights, a column name or values: the residual variance of row i is sigma^2 / weights[i].
     offset : str or (n,) array, optional
-        Known part of the linear predictor.
+        Known part of the linear predictor. A Series of weights or offsets is aligned with the table by its row labels;
+        arrays and lists are in the order of the rows.
     contrasts : dict, optional
         Coding of factors of the fixed part, column name -> ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"``,
         ``"sdif"``, ``"SAS"`` or a matrix; by default R's.

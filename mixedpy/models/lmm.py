@@ -389,12 +389,13 @@ class LmmFit(Views, Diagnostics, Testing, IntervalMethods, Explaining):
         Parameters
         ----------
         y : (n,) array
-            The response of the rows used, or of all rows of the table.
+            The response of the rows used, or of all rows of the table. A Series is aligned by its row labels, which are
+            those of ``fit.fitted`` or of the table; arrays are in the order of the rows.
 
         Raises
         ------
         DataError
-            If the length fits neither, or a value of a row used is missing or infinite.
+            If the length fits neither, the row labels are others, or a value of a row used is missing or infinite.
         """
         design = replace(self.design, y=rows.response(self.schema, y))
         record = fitting.estimate_design(design, self.schema, self.request, None)

@@ -68,7 +68,8 @@ class Prepared:
         Parameters
         ----------
         y : (n,) array, optional
-            The response of the rows used, or of all rows of the table; by default that of the table.
+            The response of the rows used, or of all rows of the table; by default that of the table. A Series is
+            aligned by its row labels, arrays are in the order of the rows.
         reml : bool
             Whether to minimize the REML criterion rather than the deviance of maximum likelihood.
         start : array, optional
@@ -82,7 +83,7 @@ class Prepared:
         Raises
         ------
         DataError
-            If the response has the wrong length, is constant, or misses a value.
+            If the response has the wrong length, other row labels, or misses a value, or is constant.
 
         Examples
         --------
@@ -117,7 +118,8 @@ class Prepared:
         Parameters
         ----------
         Y : (n, B) array or DataFrame
-            Responses, one per column, for the rows used or for all rows of the table.
+            Responses, one per column, for the rows used or for all rows of the table. A DataFrame is aligned by its row
+            labels, an array is in the order of the rows.
         reml : bool
             Whether to minimize the REML criterion rather than the deviance of maximum likelihood.
         start : array, optional
@@ -131,7 +133,7 @@ class Prepared:
         Raises
         ------
         DataError
-            If the shape is wrong or a value is missing.
+            If the shape is wrong, the row labels are others, or a value is missing.
 
         Warns
         -----

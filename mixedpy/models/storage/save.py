@@ -10,6 +10,7 @@ from mixedpy.core.arrays import Design
 from mixedpy.core.control import Control
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema
+from mixedpy.design.align import in_order
 from mixedpy.models.kept import kept_table
 from mixedpy.models.storage.archive import write_archive
 from mixedpy.models.storage.codec import FUNCTIONS, Writer
@@ -48,8 +49,13 @@ def save_fit(fit: LmmFit, path: str | os.PathLike[str]) -> None:
     """Write a fit to a file; see `mixedpy.models.lmm.LmmFit.save`."""
     writer = Writer(fit.schema.functions)
     content: dict[str, Any] = {"format": FORMAT, "version": VERSION, "kind": "linear", "writer": __version__}
+    content["request"] = {}
     for name, kind in PARTS.items():
         content[name] = writer.write(getattr(fit, name), kind)
-    content["request"] = {name: writer.write(getattr(fit.request, name), kind) for name, kind in ARGUMENTS.items()}
+    for name, kind in ARGUMENTS.items():
+        value = getattr(fit.request, name)
+        if name in ("weights", "offset"):
+            value = in_order(value, fit.schema.table_index, name)  # a file has no labels of a Series
+        content["request"][name] = writer.write(value, kind)
     content["table"] = write_table(writer, fit.schema, kept_table(fit))
     write_archive(Path(path), content, writer.arrays)
