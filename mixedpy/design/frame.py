@@ -72,6 +72,18 @@ class Table:
         """Row labels: those of a DataFrame, otherwise 0, 1, ..."""
         return self.source.index if isinstance(self.source, pd.DataFrame) else pd.RangeIndex(n)
 
+    def length(self) -> int:
+        """Number of rows; of a mapping that of its first column."""
+        if self.n is not None:
+            return self.n
+        return n_rows(self.column(self.names[0])) if self.names else 0
+
+    def with_columns(self, columns: Mapping[str, Any]) -> Any:
+        """The table with columns added or replaced: a DataFrame of pandas, or a dict of the columns as they are."""
+        if isinstance(self.source, pd.DataFrame):
+            return self.source.assign(**columns)
+        return {**{name: self.source[name] for name in self.names}, **columns}
+
 
 def open_table(data: Any) -> Table:
     """Accept a pandas or polars DataFrame, a pyarrow Table, or a mapping of column names to arrays.

@@ -629,7 +629,7 @@ class GlmmFit:
             "functions": functions,
         }
         changed = {name: value for name, value in options.items() if value is not KEEP}
-        new = self.request.formula if formula is None else update_formula(self.formula, formula)
+        new = self.request.formula if formula is None else update_formula(self.formula, formula, self.schema.functions)
         return fit_glmm_request(replace(self.request, formula=new, start=start, **changed))
 
     def __str__(self) -> str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.boundary.spectral import simulate_rlrt, spectrum
@@ -24,6 +23,7 @@ from mixedpy.core.refit.refit import Refits, refit_all
 from mixedpy.core.refit.replicate import draw_responses, interior
 from mixedpy.core.second_order.fit import fit_blocks
 from mixedpy.design import Schema, build
+from mixedpy.design.frame import open_table
 from mixedpy.errors import DataError, IntervalWarning, MixedpyError, warn
 from mixedpy.formula.syntax import Name, walk
 from mixedpy.inference.bootstrap import Batch, batches, check_nsim
@@ -234,20 +234,21 @@ def _new_design(fit: LmmFit, newdata: Any) -> tuple[Design, Schema]:
     for what, column in (("weights", request.weights), ("offset", request.offset)):
         if column is not None and not isinstance(column, str):
             raise DataError(f"the fit has {what} given as an array, which new rows lack; put them into a column")
-    table = pd.DataFrame(newdata)
+    table = open_table(newdata)
     rng = np.random.default_rng(0)
     made_up = {
-        node.name: rng.uniform(0.5, 1.5, len(table))
+        node.name: rng.uniform(0.5, 1.5, table.length())
         for node in walk(fit.schema.formula.response)
-        if isinstance(node, Name) and node.name not in table.columns
+        if isinstance(node, Name) and node.name not in table.names
     }
     built = build(
         request.formula,
-        table.assign(**made_up),
+        table.with_columns(made_up),
         weights=request.weights,
         offset=request.offset,
         contrasts=request.contrasts,
         covariances=request.covariances,
+        functions=request.functions,
     )
     if built.schema.fixed_names != fit.schema.fixed_names:
         raise DataError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -175,12 +175,13 @@ def prepare(
     covariances: Mapping[str, str] | None = None,
     na_action: NaAction = "drop",
     control: Control = DEFAULT_CONTROL,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Prepared:
     """Do all work of a linear mixed model that does not depend on the response, for loops over responses.
 
     Parameters
     ----------
-    formula, data, weights, offset, contrasts, covariances, na_action, control
+    formula, data, weights, offset, contrasts, covariances, na_action, control, functions
         As for :func:`mixedpy.lmer`.
 
     Returns
@@ -194,6 +195,6 @@ def prepare(
     >>> mp.prepare("Yield ~ 1 + (1 | Batch)", mp.datasets.load("Dyestuff"))
     <prepared model Yield ~ 1 + (1 | Batch): 30 rows; levels: Batch 6>
     """
-    request = Request(formula, data, True, weights, offset, contrasts, covariances, na_action, None, control)
+    request = Request(formula, data, True, weights, offset, contrasts, covariances, na_action, None, control, functions)
     built = fitting.build_design(request)
     return Prepared(prepare_engine(built.design, control), built.design, built.schema, request)
