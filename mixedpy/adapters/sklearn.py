@@ -151,6 +151,8 @@ class MixedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _numbers(self, X: Any) -> Any:
         """X without its grouping columns."""
+        if not self._fixed:
+            return np.empty((X.shape[0], 0))
         return X.iloc[:, self._fixed] if hasattr(X, "iloc") else X[:, self._fixed]
 
     def _labels(self, X: Any) -> dict[str, pd.Categorical[Any]]:
