@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError
 from typing import Any, NoReturn, TypeVar, cast
 
 import numpy as np
@@ -62,9 +62,9 @@ def read_only(value: _Value) -> _Value:
 
 
 def freeze_arrays(record: Any) -> None:
-    """Put read-only views in the place of the arrays of a frozen dataclass, in its ``__post_init__``."""
-    for field in fields(record):
-        value = getattr(record, field.name)
+    """Put read-only views in the place of the arrays of a frozen dataclass with slots, in its ``__post_init__``."""
+    for name in record.__slots__:
+        value = getattr(record, name)
         frozen = read_only(value)
         if frozen is not value:
-            object.__setattr__(record, field.name, frozen)
+            object.__setattr__(record, name, frozen)
