@@ -55,15 +55,18 @@ def _differences(design: Design, schema: Schema, built: Built, *, response: bool
     new = built.design
     if response and not _same(new.y, design.y):
         yield f"`{schema.response}`"
-    if (again.fixed_names, new.fixed) != (schema.fixed_names, design.fixed):
+    if again.fixed_names != schema.fixed_names:
         yield "the columns of " + (" + ".join(schema.term_labels) or "the fixed part")
         return
-    for name, k in zip(schema.fixed_names, design.fixed, strict=True):
-        if not _same(new.columns[k], design.columns[k]):
+    for name, k, there in zip(schema.fixed_names, design.fixed, new.fixed, strict=True):
+        if not _same(new.columns[there], design.columns[k]):
             yield f"`{name}`"
     for frozen, other, old, now in zip(schema.terms, again.terms, design.terms, new.terms, strict=False):
         if (frozen.name, frozen.levels) != (other.name, other.levels) or not np.array_equal(old.codes, now.codes):
             yield f"`{frozen.group}`"
+            continue
+        if frozen.effects != other.effects:
+            yield f"the effects that vary over `{frozen.group}`"
             continue
         for effect, k, there in zip(frozen.effects, old.columns, now.columns, strict=True):
             if not _same(new.columns[there], design.columns[k]):

@@ -87,6 +87,14 @@ def test_the_message_names_what_was_changed(change, said):
         fit.augment()
 
 
+def test_levels_of_a_varying_effect():
+    data = table().assign(late=lambda t: np.where(t["Days"] > 4, "late", "early"))
+    fit = mp.lmer("Reaction ~ Days + (0 + late | Subject)", data)
+    data["late"] = np.where(data["Days"] > 4, "late", "soon")
+    with pytest.raises(mp.DataError, match="restore the effects that vary over `Subject`"):
+        fit.ranova()
+
+
 def test_arrays_given_beside_the_table_count_as_part_of_it():
     data = table()
     weights = data["w"].to_numpy().copy()
