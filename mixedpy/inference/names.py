@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.covariance import Diagonal, Unstructured
@@ -166,9 +167,14 @@ def theta_names(design: Design, schema: Schema) -> list[str]:
 
 
 def start_values(design: Design, schema: Schema, start: npt.ArrayLike, argument: str = "start") -> Floats:
-    """Check values for theta given as the argument of that name: one finite number per parameter."""
-    theta = np.asarray(start, dtype=float)
+    """Check values for theta given as the argument of that name: one finite number per parameter.
+
+    A Series with the parameters' names is read by name, in any order; anything else in the order of ``theta``.
+    """
     names = theta_names(design, schema)
+    if isinstance(start, pd.Series) and start.index.is_unique and set(start.index) == set(names):
+        start = start.loc[names]
+    theta = np.asarray(start, dtype=float)
     if theta.shape != (len(names),):
         raise DataError(f"{argument}= has shape {theta.shape}; {len(names)} values are wanted: {', '.join(names)}")
     if not np.isfinite(theta).all():

@@ -11,6 +11,8 @@ import pandas as pd
 from scipy.special import ndtr
 
 from mixedpy.core.arrays import Floats
+from mixedpy.design import TermSchema
+from mixedpy.formula import deparse
 from mixedpy.inference import influence
 from mixedpy.inference.fitted import fitted
 from mixedpy.inference.influence import Influence
@@ -129,11 +131,16 @@ def _singularity(fit: LmmFit) -> list[Finding]:
                 f"{'direction' if rank == 1 else 'directions'}: a correlation, or several together, is at its limit."
             )
             advice = (
-                f"Try (... || {term.group}) without correlations, or leave out the effect with the least variance; "
+                f"Try (... || {_typed(term)}) without correlations, or leave out the effect with the least variance; "
                 "see repca()."
             )
             findings.append(Finding("singularity", "problem", text, advice))
     return findings or [Finding("singularity", "ok", "no variance is zero and no correlation is at its limit.")]
+
+
+def _typed(term: TermSchema) -> str:
+    """The grouping factor of a term as a formula has it."""
+    return deparse(term.grouping[0]) if len(term.grouping) == 1 else term.group
 
 
 def _and(names: list[str]) -> str:

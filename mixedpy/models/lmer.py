@@ -55,7 +55,7 @@ def lmer(
         What to do with rows with missing values: leave them out; leave them out and pad residuals and fitted values
         with NaN; or raise an error.
     start : array, optional
-        Starting values of ``theta``, in the order of ``fit.theta``.
+        Starting values of ``theta``, in the order of ``fit.theta``, or a Series with its names.
     control : Control
         How the fit is computed.
     functions : dict, optional

@@ -125,6 +125,13 @@ def test_a_saved_fit_has_the_weights_in_order(data, tmp_path):
     pd.testing.assert_frame_equal(loaded.augment(), fit.augment())
 
 
+def test_starting_values_by_name(data):
+    fit = mp.lmer("Reaction ~ Days + (Days | Subject)", data)
+    for start in (fit.theta, fit.theta.iloc[::-1], fit.theta.to_numpy()):
+        again = fit.update(start=start)
+        np.testing.assert_allclose(again.convergence.start, fit.theta, rtol=1e-10)
+
+
 @given(st.lists(st.integers() | st.text(max_size=3), unique=True, min_size=1, max_size=8), st.randoms())
 def test_any_permutation_is_undone(labels, random):
     order = list(range(len(labels)))

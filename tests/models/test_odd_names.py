@@ -36,3 +36,10 @@ def test_the_plain_name_is_understood(fit):
 
 def test_covariances_by_the_plain_name(fit):
     assert len(fit.update(covariances={"per son": "diag"}).theta) == 2
+
+
+def test_advice_is_a_formula():
+    data = mp.datasets.load("cake").rename(columns={"replicate": "rep no"})
+    with pytest.warns(mp.SingularFitWarning):
+        fit = mp.lmer("angle ~ recipe + (recipe | `rep no`)", data)
+    assert "(... || `rep no`)" in " ".join(str(fit.check()).split())
