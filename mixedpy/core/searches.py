@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import scipy
-from scipy.optimize import minimize
 
 from mixedpy.core.arrays import Floats
 from mixedpy.core.frozen import freeze_arrays
@@ -193,6 +192,8 @@ def run(
 
 
 def _scipy(counted: _Counted, optimizer: str, start: Floats) -> tuple[Floats, bool, str]:
+    from scipy.optimize import minimize  # slow to import, and needed here alone
+
     gradient, limits, options = _OPTIONS[optimizer]
     options = {**options, **dict.fromkeys(limits, counted.most)}
     if optimizer == "Nelder-Mead":

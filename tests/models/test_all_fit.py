@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.optimize
 
 import mixedpy as mp
 from mixedpy.core import searches
@@ -97,8 +98,8 @@ def test_a_search_that_fails_is_a_row_with_its_reason(fit, monkeypatch):
             raise RuntimeError("out of order")
         return scipy_minimize(*args, method=method, **options)
 
-    scipy_minimize = searches.minimize
-    monkeypatch.setattr(searches, "minimize", refuse)
+    scipy_minimize = scipy.optimize.minimize
+    monkeypatch.setattr(scipy.optimize, "minimize", refuse)
     found = mp.all_fit(fit, optimizers=["trust region", "Powell", "L-BFGS-B"])
     failed = found.loc[("Powell", "moments")]
     assert failed["message"].item() == "out of order"
