@@ -12,7 +12,7 @@ import pandas as pd
 
 from mixedpy import datasets
 
-__all__ = ["PROBLEMS", "Problem", "problem"]
+__all__ = ["PROBLEMS", "Problem", "crossing", "problem"]
 
 Codes = npt.NDArray[np.int64]
 
@@ -87,6 +87,15 @@ def maximal(n: int = 30_000, subjects: int = 150, items: int = 100) -> pd.DataFr
     by_item = rng.standard_normal((items, 4)) * [0.5, 0.2, 0.2, 0.2]
     y = np.einsum("nk,nk->n", Z, by_subject[s] + by_item[i]) + 0.3 * Z[:, 1] + rng.standard_normal(n)
     return pd.DataFrame({"y": y, "A": Z[:, 1], "B": Z[:, 2], "C": Z[:, 3], "s": _factor(s), "i": _factor(i)})
+
+
+def crossing(n: int, subjects: int, items: int) -> pd.DataFrame:
+    """Subjects with slopes crossed with items, rows at random."""
+    rng = np.random.default_rng(11)
+    s, i, x = rng.integers(0, subjects, n), rng.integers(0, items, n), rng.normal(size=n)
+    b = rng.normal(size=(2, subjects))
+    y = x + b[0, s] + b[1, s] * x + rng.normal(size=items)[i] + rng.normal(size=n)
+    return pd.DataFrame({"y": y, "x": x, "s": _factor(s), "i": _factor(i)})
 
 
 def crossed(n: int = 500_000, users: int = 20_000, items: int = 1_500) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from statistics import median
 from children import Settings, python_child
 from engines import PYTHON_ENGINES
 from measure import clock
-from problems import problem, slope
+from problems import crossing, problem, slope
 from run import parser, write
 from tables import machine, markdown, milliseconds
 
@@ -34,6 +34,12 @@ def _fit(name: str, formula: str) -> mp.LmmFit:
 
 def _fit_many(name: str, formula: str) -> Callable[[], object]:
     prepared = mp.prepare(formula, mp.datasets.load(name))
+    Y = prepared.fit().simulate(_MANY, seed=1)
+    return lambda: prepared.fit_many(Y)
+
+
+def _many_crossed(fixed: str, n: int, s: int, i: int) -> Callable[[], object]:
+    prepared = mp.prepare(f"y ~ {fixed} + (1 | i)", crossing(n, s, i))
     Y = prepared.fit().simulate(_MANY, seed=1)
     return lambda: prepared.fit_many(Y)
 
@@ -71,10 +77,30 @@ CALLS: dict[str, tuple[str, Callable[[], Callable[[], object]]]] = {
         f"`fit_many`, {_MANY} responses, Penicillin `(1 | plate) + (1 | sample)`",
         lambda: _fit_many("Penicillin", "diameter ~ 1 + (1 | plate) + (1 | sample)"),
     ),
+    "many_crossed": (
+        f"`fit_many`, {_MANY} responses, `x + (1 | s) + (1 | i)`, 12 x 8, 80 rows",
+        lambda: _many_crossed("x + (1 | s)", 80, 12, 8),
+    ),
+    "many_crossed_slopes": (
+        f"`fit_many`, {_MANY} responses, `x + (x | s) + (1 | i)`, 20 x 10, 400 rows",
+        lambda: _many_crossed("x + (x | s)", 400, 20, 10),
+    ),
+    "many_gate": (
+        f"`fit_many`, {_MANY} responses, `x + (1 | s) + (1 | i)`, 100 x 72, 2000 rows",
+        lambda: _many_crossed("x + (1 | s)", 2000, 100, 72),
+    ),
+    "many_beyond": (
+        f"`fit_many`, {_MANY} responses, the same, 100 x 80: one by one",
+        lambda: _many_crossed("x + (1 | s)", 2000, 100, 80),
+    ),
     "boot_sleepstudy": (f"`bootstrap({_MANY})`, sleepstudy", lambda: _bootstrap(_fit("sleepstudy", _SLEEP))),
     "boot_pastes": (
         f"`bootstrap({_MANY})`, Pastes",
         lambda: _bootstrap(_fit("Pastes", "strength ~ 1 + (1 | batch/cask)")),
+    ),
+    "boot_penicillin": (
+        f"`bootstrap({_MANY})`, Penicillin",
+        lambda: _bootstrap(_fit("Penicillin", "diameter ~ 1 + (1 | plate) + (1 | sample)")),
     ),
     "profile_sleepstudy": (
         "`profile()` of all six parameters, sleepstudy",

@@ -157,13 +157,15 @@ def _minimize(engine: Engine, objective: Deviance, start: Floats, control: Contr
     total, again = minimum.iterations, turnable or bent
     while again and minimum.status not in (Status.CONVERGED, Status.NOT_FINITE) and total < most:
         turned = Parameters([t.turned() if isinstance(t, Unstructured) else t for t in engine.parameters.templates])
-        theta = turned.join(engine.parameters.Lambdas(minimum.theta))
-        engine = Engine(engine.conditioned, engine.cross_products, engine.factor, turned)
-        objective = objective.reparametrized(turned)
-        search = Differenced(objective) if bent else objective
+        other = objective.reparametrized(turned)
         limit = min(2 * limit, most - total) if turnable else most - total
-        minimum = minimize(search, theta, n=n, tol=control.tol, max_iterations=limit)
-        total, again = total + minimum.iterations, turnable
+        theta = turned.join(engine.parameters.Lambdas(minimum.theta))
+        second = minimize(Differenced(other) if bent else other, theta, n=n, tol=control.tol, max_iterations=limit)
+        total, again = total + second.iterations, turnable
+        if second.status is Status.NOT_FINITE:  # rounding: the value at this point is at the end of what is finite
+            objective = objective.reparametrized(engine.parameters)
+            break
+        minimum, objective, engine = second, other, replace(engine, parameters=turned)
     return replace(minimum, iterations=total), engine, objective
 
 

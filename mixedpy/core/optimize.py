@@ -159,7 +159,7 @@ def minimize(objective: Objective, start: Floats, *, n: int, tol: float = 1e-8, 
         except np.linalg.LinAlgError:
             value_there = np.inf
         ratio = (value - value_there) / trial.predicted
-        if trial.newton and trial.predicted < 1e-2 and before is not None:
+        if trial.newton and trial.predicted < 1e-2 and before is not None and not correction.any():
             missed = 4.0 * (ratio - 1.0) ** 2 if trial.predicted > 100.0 * rounding else 0.0
             left = trial.predicted * max(min(1.0, trial.predicted / before), missed)
             if left < goal and value_there <= value + rounding:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from mixedpy.core.arrays import Floats
+from mixedpy.design.bases import BasisState
 from mixedpy.formula import deparse
-from mixedpy.formula.syntax import Binary, Call, Node, Number, Paren
+from mixedpy.formula.syntax import Binary, Call, Name, Node, Number, Paren
 
 __all__ = ["Transformation", "transformation_of"]
 
@@ -51,8 +52,15 @@ _KNOWN: dict[str, tuple[_Function, _Function]] = {
 }
 
 
-def transformation_of(response: Node) -> Transformation | None:
+def transformation_of(response: Node, states: Mapping[str, BasisState] | None = None) -> Transformation | None:
     """Recognize the transformation of a response such as ``log(y)`` or ``sqrt(y + 0.5)``; None if there is none known.
+
+    Parameters
+    ----------
+    response : Node
+        Left side of the formula.
+    states : mapping of str to BasisState, optional
+        Constants of the fit by the texts of calls, for ``scale(y)``.
 
     Examples
     --------
@@ -61,7 +69,11 @@ def transformation_of(response: Node) -> Transformation | None:
     >>> found.name, round(float(found.inverse(np.log(5.0))), 12), found.ratio
     ('log(mu + 1)', 4.0, False)
     """
-    if not isinstance(response, Call) or response.function not in _KNOWN or len(response.arguments) != 1:
+    if not isinstance(response, Call):
+        return None
+    if response.function in ("scale", "center") and isinstance(response.arguments[0], Name):
+        return _standardization((states or {})[deparse(response)])
+    if response.function not in _KNOWN or len(response.arguments) != 1:
         return None
     inner = response.arguments[0]
     inverse, slope = _KNOWN[response.function]
@@ -72,6 +84,15 @@ def transformation_of(response: Node) -> Transformation | None:
         name = f"{response.function}(mu {inner.operator} {deparse(inner.right)})"
         return Transformation(name, lambda x: inverse(x) - shift, slope, ratio=False)
     return Transformation(response.function, inverse, slope, ratio=response.function in ("log", "log2", "log10"))
+
+
+def _standardization(state: BasisState) -> Transformation:
+    """(y - center) / scale, whose constants are read off two of its values."""
+    at_zero, at_one = state.columns(np.array([0.0, 1.0]))[:, 0].tolist()
+    scale = 1.0 / (at_one - at_zero)
+    center = 0.0 - at_zero * scale
+    name = f"scale({center:.3g}, {scale:.3g})"
+    return Transformation(name, lambda x: center + scale * x, lambda x: np.full_like(x, scale), ratio=False)
 
 
 def _constant(node: Node) -> float | None:

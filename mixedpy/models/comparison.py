@@ -252,8 +252,13 @@ def _generalized(
     return table if simulate is None else _simulated(table, [by_label[str(name)] for name in values.index], simulate)
 
 
-def _commensurate(fits: Sequence[LmmFit], labels: Sequence[str], *, refit: bool) -> tuple[list[LmmFit], str | None]:
-    """Make the criteria comparable; the second value says what was done."""
+def _commensurate(
+    fits: Sequence[LmmFit], labels: Sequence[str], *, refit: bool, remedy: str = "leave refit=True, or fit"
+) -> tuple[list[LmmFit], str | None]:
+    """Make the criteria comparable; the second value says what was done.
+
+    ``remedy`` begins the advice where that must not be done.
+    """
     reml = [fit.record.reml for fit in fits]
     if not any(reml) or (all(reml) and one_fixed_part(fits)):
         return list(fits), None
@@ -262,12 +267,12 @@ def _commensurate(fits: Sequence[LmmFit], labels: Sequence[str], *, refit: bool)
     if all(reml):
         raise MixedpyError(
             f"{' and '.join(labels)} are REML fits with different fixed parts, whose REML criteria are not comparable; "
-            "leave refit=True, or fit them with reml=False"
+            f"{remedy} them with reml=False"
         )
     which = [label for label, one in zip(labels, reml, strict=True) if one]
     raise MixedpyError(
         f"{' and '.join(which)} {'is a REML fit' if len(which) == 1 else 'are REML fits'}, the others are by maximum "
-        "likelihood; leave refit=True, or fit all with reml=False"
+        f"likelihood; {remedy} all with reml=False"
     )
 
 
@@ -351,7 +356,7 @@ def compare(
     if criterion == "caic":
         table = pd.DataFrame([fit.caic() for fit in fits], index=labels)[["df", "loglik", "caic"]]
     else:
-        _commensurate(fits, labels, refit=False)
+        _commensurate(fits, labels, refit=False, remedy="fit")
         table = _criteria_table([criteria(fit.record) for fit in fits], labels)
     table = table.sort_values(criterion, kind="stable")
     table["delta"] = table[criterion] - table[criterion].iloc[0]

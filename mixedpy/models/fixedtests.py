@@ -10,11 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from mixedpy.core.arrays import Floats
+from mixedpy.core.distributions import chi2_sf
 from mixedpy.errors import DataError
 from mixedpy.inference import hypotheses
+from mixedpy.inference.combinations import combination_of
 from mixedpy.inference.ddf import FTest, Inference, f_test, t_tests
 from mixedpy.inference.hypotheses import Hypotheses
-from mixedpy.models.memo import inference_of
+from mixedpy.inference.intervals import check_level
+from mixedpy.models.memo import check_ddf, inference_of
 from mixedpy.models.printed import AnovaTable, anova_table
 
 if TYPE_CHECKING:
@@ -62,7 +65,7 @@ def drop1(fit: LmmFit, scope: str | Sequence[str] | None, ddf: str | None) -> An
         every = hypotheses.marginal(schema, fit.design)
         found = {schema.term_labels[t]: every[schema.term_labels[t]] for t in terms}
     inference = inference_of(fit, ddf)
-    heading = [f"Single term deletions using {inference.method.label} method:", "\nModel:", fit.formula]
+    heading = [f"Single term deletions using {inference.method.label} method:", "\nModel:", fit.schema.formula.expanded]
     return _table(fit, inference, found, heading)
 
 
@@ -90,7 +93,7 @@ def _columns(fit: LmmFit, tests: Sequence[FTest]) -> dict[str, Floats]:
 
 def contrast(
     fit: LmmFit,
-    L: npt.ArrayLike | Mapping[str, float] | str | Sequence[Any],
+    L: npt.ArrayLike | Mapping[str, Any] | str | Sequence[Any],
     rhs: npt.ArrayLike,
     ddf: str | None,
     joint: bool,
@@ -101,39 +104,66 @@ def contrast(
     values = np.asarray(rhs, float)
     if values.shape not in ((), (len(rows),)):
         raise DataError(f"contrast: rhs has shape {values.shape}; one number, or one for each of the {len(rows)} rows")
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level={level!r} must lie between 0 and 1")
+    check_level(level)
     inference = inference_of(fit, ddf)
+    normal = check_ddf(ddf) == "asymptotic"
     if joint:
-        heading = [f"Joint test of {len(rows)} linear hypotheses with {inference.method.label} method"]
-        return anova_table(_columns(fit, [f_test(inference, rows, values)]), ["L"], heading)
-    tests = t_tests(inference, rows, values)
-    from_estimate = tests.se * tests.quantile(level)
+        label = L if isinstance(L, str) else "L"
+        tests = [f_test(inference, rows, values)]
+        what = f"{len(rows)} linear hypotheses"
+        method = inference.method.label
+        title = f"Joint Wald chisquare test of {what}" if normal else f"Joint test of {what} with {method} method"
+        return anova_table(_chisquare_columns(tests) if normal else _columns(fit, tests), [label], [title])
+    single = t_tests(inference, rows, values)
+    from_estimate = single.se * single.quantile(level)
     return pd.DataFrame(
         {
-            "Estimate": tests.estimate,
-            "Std. Error": tests.se,
-            "df": tests.df,
-            "t value": tests.t,
-            "lower": tests.estimate - from_estimate,
-            "upper": tests.estimate + from_estimate,
-            "Pr(>|t|)": tests.pvalue,
+            "Estimate": single.estimate,
+            "Std. Error": single.se,
+            **({} if normal else {"df": single.df}),
+            "z value" if normal else "t value": single.t,
+            "lower": single.estimate - from_estimate,
+            "upper": single.estimate + from_estimate,
+            "Pr(>|z|)" if normal else "Pr(>|t|)": single.pvalue,
         },
         index=names,
     )
 
 
+def _chisquare_columns(tests: Sequence[FTest]) -> dict[str, Floats]:
+    statistic = np.array([test.statistic * test.ndf for test in tests], float)
+    df = np.array([test.ndf for test in tests], float)
+    return {"Chisq": statistic, "Df": df, "Pr(>Chisq)": chi2_sf(statistic, df)}
+
+
 def contrast_matrix(fit: LmmFit, L: Any) -> tuple[Floats, list[str]]:
-    """Read linear combinations: a coefficient's name, weights by name, a vector, a matrix, or a list of these.
+    """Read linear combinations and their labels: names, sums, terms, weights by name, vectors, or several of these.
 
     Raises
     ------
     DataError
-        If the length is wrong, a name unknown, or a number not finite.
+        If the length is wrong, a name unknown, a number not finite, or a combination zero.
     """
+    rows, labels = _rows_of(fit, L)
+    for row, label in zip(rows, labels, strict=True):
+        if not row.any():
+            raise DataError(f"contrast: {label} is zero, all its weights are; there is nothing to test")
+    return rows, labels
+
+
+def _rows_of(fit: LmmFit, L: Any) -> tuple[Floats, list[str]]:
     names = list(fit.schema.fixed_names)
     if isinstance(L, str):
-        return _weights({L: 1.0}, names)[None, :], [L]
+        if L not in names and L in fit.schema.term_labels:
+            columns = [k for k, t in enumerate(fit.schema.assign) if t == fit.schema.term_labels.index(L) + 1]
+            return np.eye(len(names))[columns], [names[k] for k in columns]
+        return (_weights({L: 1.0}, names) if L in names else combination_of(L, names))[None, :], [L]
+    if isinstance(L, Mapping) and any(not np.isscalar(value) or isinstance(value, str) for value in L.values()):
+        parts = [_rows_of(fit, row) for row in L.values()]
+        for name, (found, _) in zip(L, parts, strict=True):
+            if len(found) != 1:
+                raise DataError(f"contrast: {name!r} has {len(found)} rows; a named contrast is one combination")
+        return np.concatenate([found for found, _ in parts]), [str(name) for name in L]
     if isinstance(L, Mapping):
         return _weights(L, names)[None, :], ["L"]
     if isinstance(L, pd.Series):
@@ -142,10 +172,11 @@ def contrast_matrix(fit: LmmFit, L: Any) -> tuple[Floats, list[str]]:
         rows = [_weights(row.to_dict(), names) for _, row in L.iterrows()]
         return np.array(rows).reshape(-1, len(names)), [str(label) for label in L.index]
     if isinstance(L, Sequence) and any(isinstance(row, str | Mapping) for row in L):
-        parts = [contrast_matrix(fit, row) for row in L]
+        parts = [_rows_of(fit, row) for row in L]
         labels = [
-            label if isinstance(row, str) else f"L{k + 1}"
-            for k, (row, (_, (label,))) in enumerate(zip(L, parts, strict=True))
+            f"L{k + 1}" if label == "L" and not isinstance(row, str) else label
+            for k, (row, (_, own)) in enumerate(zip(L, parts, strict=True))
+            for label in own
         ]
         return np.concatenate([rows for rows, _ in parts]), labels
     try:

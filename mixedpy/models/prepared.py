@@ -112,8 +112,9 @@ class Prepared:
     def fit_many(self, Y: npt.ArrayLike, *, reml: bool = True, start: npt.ArrayLike | None = None) -> ManyFits:
         """Fit the model to every column of a matrix of responses.
 
-        Where the model has one random term all responses advance together, at a small part of the cost of single fits;
-        elsewhere they are fitted one after another, sharing columns, cross-products and symbolic factorization.
+        With nested terms, and crossed ones of few columns, all responses advance together, at a small part of the cost
+        of single fits; elsewhere they are fitted one after another, sharing columns, cross-products and symbolic
+        factorization.
 
         Parameters
         ----------

@@ -12,8 +12,9 @@ import numpy as np
 from mixedpy.core.distributions import chi2_sf
 from mixedpy.core.linear import linear_criterion
 from mixedpy.core.record import FitRecord
+from mixedpy.design.random import lme4_order
 from mixedpy.errors import ConvergenceWarning, DataError, MixedpyError, RankDeficiencyWarning, warn
-from mixedpy.formula import Bar, Terms, deparse, parse
+from mixedpy.formula import Bar, deparse
 from mixedpy.formula.bars import HOMOGENEOUS, expand_bar, split_bars
 from mixedpy.formula.parser import parse_sides
 from mixedpy.inference.criteria import criteria
@@ -34,6 +35,28 @@ class _Deletion:
 
     label: str
     bars: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """A random term: the text of its left side, ``||`` and ``/`` written out, and its covariance structure."""
+
+    left: str
+    bar: Bar
+    structure: str
+    hom: bool
+
+    @property
+    def shown(self) -> str:
+        """As it was typed, for the print-out."""
+        return self.text(self.left) if self.bar.structure is not None else f"({self.left} | {self.bar.typed})"
+
+    def text(self, left: str) -> str:
+        """With another left side, in its covariance structure."""
+        if self.structure == "us" and self.bar.structure is None:
+            return f"({left} | {self.bar.typed})"
+        usual = self.hom == HOMOGENEOUS[self.structure]
+        return f"{self.structure}({left} | {self.bar.typed}{'' if usual else f', hom = {str(self.hom).upper()}'})"
 
 
 def ranova(fit: LmmFit, reduce_terms: bool) -> AnovaTable:
@@ -64,19 +87,17 @@ def ranova(fit: LmmFit, reduce_terms: bool) -> AnovaTable:
         "AIC": 2.0 * (counts - values),
         "LRT": lrt,
         "Df": df,
-        "Pr(>Chisq)": chi2_sf(lrt, np.where(df > 0, df, np.nan)),
+        "Pr(>Chisq)": chi2_sf(np.maximum(lrt, 0.0), np.where(df > 0, df, np.nan)),
     }
-    model = update_formula(_formula(fit, _bars(fit)), ". ~ .", fit.request.functions or {})
+    shown = tuple(term.shown for term in _terms(fit))
+    model = update_formula(_formula(fit, shown), ". ~ .", fit.request.functions or {})
     heading = ["ANOVA-like table for random-effects: Single term deletions", "\nModel:", model]
     return anova_table(columns, labels, heading)
 
 
 def _refit(fit: LmmFit, deletion: _Deletion) -> FitRecord:
     """Estimate the model with the random terms that remain."""
-    request = replace(fit.request, formula=_formula(fit, deletion.bars), start=None)
-    if request.covariances is not None:
-        left = {bar.name for bar in parse(request.formula, request.functions or {}).bars}
-        request = replace(request, covariances={k: v for k, v in request.covariances.items() if k in left})
+    request = replace(fit.request, formula=_formula(fit, deletion.bars), start=None, covariances=None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RankDeficiencyWarning)  # given when the fit was made
         built = fitting.build_design(request)
@@ -94,54 +115,56 @@ def _refit(fit: LmmFit, deletion: _Deletion) -> FitRecord:
 
 def _deletions(fit: LmmFit, reduce_terms: bool) -> Iterator[_Deletion]:
     """What may be left out: the effects of a term that are part of no other effect, or a term as a whole."""
-    bars = _bars(fit)
+    terms = _terms(fit)
+    bars = tuple(term.text(term.left) for term in terms)
     factors = {v.name for term in fit.schema.terms for v in term.encoding.variables if v.levels is not None}
-    for k, (_, bar) in enumerate(_typed(fit)):
+    for k, term in enumerate(terms):
         others = bars[:k] + bars[k + 1 :]
-        effects = [frozenset(term) for term in bar.effects.terms]
-        scope = [t for t, term in enumerate(effects) if not any(term < other for other in effects)]
+        effects = [frozenset(one) for one in term.bar.effects.terms]
+        scope = [t for t, one in enumerate(effects) if not any(one < other for other in effects)]
         if not reduce_terms or not scope:
-            yield _Deletion(bars[k], others)
+            yield _Deletion(term.shown, others)
+            continue
+        rests = [_left_side(term, t, factors) for t in range(len(effects))]
+        if not any(rests) and (len(effects) > 1 or term.bar.effects.intercept):
+            yield _Deletion(term.shown, others)
             continue
         for t in scope:
-            rest = _left_side(bar.effects, t, factors)
-            kept = (_text(rest, bar),) if rest else ()
-            label = f"{bar.effects.labels[t]} in {bars[k]}"
+            kept = (term.text(rests[t]),) if rests[t] else ()
+            label = f"{term.bar.effects.labels[t]} in {term.shown}"
             yield _Deletion(label, tuple(dict.fromkeys((*others, *kept))))
 
 
-def _left_side(effects: Terms, without: int, factors: set[str]) -> str:
+def _left_side(term: _Term, without: int, factors: set[str]) -> str:
     """The left side of a bar without one of its terms; empty if no smaller model is left but that without the bar.
 
-    ``0 + f`` for factors f alone holds an intercept, which stays.
+    ``0 + f`` for factors f alone holds an intercept, which stays, unless the effects are independent: an intercept
+    makes them equal. Effects that share one standard deviation cannot lose it one at a time.
     """
+    effects = term.bar.effects
     labels = [label for t, label in enumerate(effects.labels) if t != without]
-    if effects.intercept:
-        return " + ".join(labels) or "1"
-    if labels:
-        return " + ".join(["0", *labels])
-    return "1" if all(effects.names[v] in factors for v in effects.terms[without]) else ""
+    intercept = not effects.intercept and not labels
+    if intercept:
+        holds = term.structure != "diag" and all(effects.names[v] in factors for v in effects.terms[without])
+        return "1" if holds else ""
+    if term.hom:
+        return ""
+    return " + ".join(labels if effects.intercept else ["0", *labels]) or "1"
 
 
-def _typed(fit: LmmFit) -> Iterator[tuple[str, Bar]]:
-    """The random terms with the texts of their left sides, ``||`` and ``/`` written out."""
+def _terms(fit: LmmFit) -> tuple[_Term, ...]:
+    """The random terms in the order of the formula."""
     text, functions = fit.schema.formula.expanded, fit.request.functions or {}
     _, right = parse_sides(text)
-    for typed in split_bars(right, text)[1]:
-        for single in expand_bar(typed, text, functions):
-            yield deparse(typed.bar.left), single
-
-
-def _text(left: str, bar: Bar) -> str:
-    """A random term with another left side, in its covariance structure."""
-    if bar.structure is None:
-        return f"({left} | {bar.typed})"
-    usual = bar.hom == HOMOGENEOUS[bar.structure]
-    return f"{bar.structure}({left} | {bar.typed}{'' if usual else f', hom = {str(bar.hom).upper()}'})"
-
-
-def _bars(fit: LmmFit) -> tuple[str, ...]:
-    return tuple(_text(left, bar) for left, bar in _typed(fit))
+    typed = [
+        (deparse(one.bar.left), single)
+        for one in split_bars(right, text)[1]
+        for single in expand_bar(one, text, functions)
+    ]
+    levels = {term.group: len(term.levels) for term in fit.schema.terms}
+    order = lme4_order([levels[bar.name] for _, bar in typed])
+    schemas = dict(zip(order, fit.schema.terms, strict=True))
+    return tuple(_Term(left, bar, schemas[k].template, schemas[k].hom) for k, (left, bar) in enumerate(typed))
 
 
 def _formula(fit: LmmFit, bars: tuple[str, ...]) -> str:

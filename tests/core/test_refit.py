@@ -15,16 +15,21 @@ from mixedpy.core.covariance import Diagonal, Unstructured
 from mixedpy.core.crossproducts import cross_products
 from mixedpy.core.estimate import Engine, estimate, estimate_prepared, prepare
 from mixedpy.core.parameters import Parameters
+from mixedpy.core.record import FitRecord
 from mixedpy.core.refit.algebra import multiply, positive_inverse, root
+from mixedpy.core.refit.classes import classes_of
+from mixedpy.core.refit.crossed import Columns, Crossed
 from mixedpy.core.refit.entries import Entries
 from mixedpy.core.refit.errors import record_errors
 from mixedpy.core.refit.nested import Nested
-from mixedpy.core.refit.oneway import OneWay, classes_of
-from mixedpy.core.refit.refit import refit_all
-from mixedpy.core.refit.replicate import draw_responses
+from mixedpy.core.refit.oneway import OneWay
+from mixedpy.core.refit.refit import Refits, in_lockstep, refit_all
+from mixedpy.core.refit.replicate import draw_responses, interior
 from mixedpy.core.refit.respond import respond
 from mixedpy.core.refit.responses import Responses, reduce_responses
 from mixedpy.core.refit.search import minimize_all
+from mixedpy.core.second_order.fit import engine_blocks
+from mixedpy.datasets import load
 from mixedpy.design import build
 from tests.cases import case
 from tests.core.designs import designs
@@ -132,17 +137,168 @@ def test_nested_terms_in_lockstep_are_the_chain(design: Design, reml: bool, flip
         np.testing.assert_allclose(hessian[:, :, b], wanted[1], atol=1e-6 * (1.0 + np.abs(wanted[1]).max()))
 
 
+def _crossed(engine: Engine, responses: Responses, *, reml: bool, flipped: bool = False) -> Crossed:
+    entries = Entries(engine.parameters.templates, flipped=flipped)
+    return Crossed(Columns(engine.cross_products), responses, entries, reml=reml)
+
+
+@given(designs(), st.booleans(), st.booleans(), st.integers(0, 2**32 - 1))
+def test_crossed_terms_in_lockstep_are_the_factorization(design: Design, reml: bool, flipped: bool, seed: int) -> None:
+    """Values, variances and gradients of every replicate at a theta of its own; nested terms are no exception."""
+    assume(len(design.terms) > 1)
+    engine = prepare(design)
+    Y = _some_responses(design, seed, count=3)
+    objective = _crossed(engine, _reduced(design, engine, Y), reml=reml, flipped=flipped)
+    theta = np.random.default_rng(seed).normal(size=(objective.entries.size, 3)) * 0.5 + 0.4
+    theta[0, 1] = 0.0
+    state = objective.values(theta)
+    gradient, _ = objective.derivatives(state)
+    some = np.array([2, 0])
+    np.testing.assert_allclose(objective.take(some).values(theta[:, some]).value, state.value[some], rtol=1e-12)
+    few = objective.take(some).derivatives(state.take(some))[0]
+    np.testing.assert_allclose(few, gradient[:, some], rtol=1e-8, atol=1e-9)
+    for b in range(3):
+        alone = prepare(replace(design, y=Y[:, b]))
+        parameters = alone.parameters
+        if flipped:
+            flips = [
+                Unstructured(t.m, flipped=True) if isinstance(t, Unstructured) else t for t in parameters.templates
+            ]
+            parameters = Parameters(flips)
+        single = alone.objective(reml=reml).reparametrized(parameters)
+        assert single.value(theta[:, b]) == pytest.approx(state.value[b], rel=1e-9)
+        assert single.profiled is not None
+        assert single.profiled.sigma2 == pytest.approx(state.sigma2[b], rel=1e-8)
+        wanted = single.derivatives()[0]
+        np.testing.assert_allclose(gradient[:, b], wanted, atol=1e-6 * (1.0 + np.abs(wanted).max()))
+
+
+@given(designs(), st.booleans(), st.booleans(), st.integers(0, 2**32 - 1))
+def test_second_derivatives_of_crossed_terms_are_exact(design: Design, reml: bool, flipped: bool, seed: int) -> None:
+    """Against central differences of the gradient, also where a variance is zero."""
+    assume(len(design.terms) > 1)
+    engine = prepare(design)
+    responses = _reduced(design, engine, _some_responses(design, seed, count=2))
+    objective = _crossed(engine, responses, reml=reml, flipped=flipped)
+    k = objective.entries.size
+    theta = np.random.default_rng(seed).normal(size=(k, 2)) * 0.5 + 0.5
+    theta[-1, 1] = 0.0
+    _, hessian = objective.derivatives(objective.values(theta))
+    size = np.abs(hessian).max() + 1.0
+    np.testing.assert_allclose(hessian, hessian.swapaxes(0, 1), atol=1e-9 * size)
+    h = 1e-5
+    for i in range(k):
+        e = h * np.eye(k)[:, [i]]
+        above, below = objective.values(theta + e), objective.values(theta - e)
+        change = objective.derivatives(above)[0] - objective.derivatives(below)[0]
+        np.testing.assert_allclose(change / (2 * h), hessian[:, i], atol=1e-5 * size)
+
+
+def _each_is_a_minimum(design: Design, y: Floats, found: Refits, b: int, alone: FitRecord, *, reml: bool) -> None:
+    """A single fit does not leave the point where the refit ended, nor does a refit end above where the fit did."""
+    there = refit_all(prepare(design), y[:, None], reml=reml, offset=design.offset, start=alone.theta)
+    assert there.criterion[0] < alone.criterion + 1e-6
+    back = estimate(replace(design, y=y), reml=reml, start=found.theta[b])
+    assert back.criterion > found.criterion[b] - 1e-6
+
+
+@given(designs(nested=False), st.booleans(), st.integers(0, 2**32 - 1))
+def test_crossed_refits_end_where_single_fits_end(design: Design, reml: bool, seed: int) -> None:
+    """Criteria to 1e-7; where they differ both are minima, and neither search leaves that of the other."""
+    assume(len(design.terms) > 1)
+    assume(sum(t.m * t.n_levels for t in design.terms) < 0.7 * design.n)  # otherwise rows may be fitted exactly
+    engine = prepare(design)
+    assume(in_lockstep(engine))
+    Y = _some_responses(design, seed, count=4)
+    found = refit_all(engine, Y, reml=reml, offset=design.offset)
+    assert found.lockstep
+    for b in range(4):
+        alone = estimate(replace(design, y=Y[:, b]), reml=reml)
+        if not alone.convergence.converged or np.abs(alone.theta).max() > 100.0:
+            continue
+        assert found.converged[b]
+        if abs(found.criterion[b] - alone.criterion) > 1e-7:
+            _each_is_a_minimum(design, Y[:, b], found, b, alone, reml=reml)
+
+
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("Penicillin", "diameter ~ 1 + (1 | plate) + (1 | sample)"),
+        ("cake", "angle ~ recipe + temperature + (1 | replicate) + (1 | recipe:temperature)"),
+        ("cake", "angle ~ temp + (scale(temp) | replicate) + (1 | recipe)"),
+        ("cake", "angle ~ temp + (1 | replicate) + (0 + scale(temp) | replicate) + (1 | recipe) + (1 | temperature)"),
+    ],
+)
+@pytest.mark.parametrize("reml", [True, False])
+def test_crossed_data_sets(name: str, formula: str, reml: bool) -> None:
+    """Estimates, covariances and standard errors of each replicate are those of the fit alone."""
+    design = build(formula, load(name)).design
+    engine = prepare(design)
+    rng = np.random.default_rng(4)
+    scale = design.y.std()
+    Y = design.y[:, None] + 0.5 * scale * rng.normal(size=(design.n, 10))
+    for term in design.terms:
+        column = design.columns[term.columns[-1]] / np.abs(design.columns[term.columns[-1]]).max()
+        Y += scale * column[:, None] * rng.normal(size=(term.n_levels, 10))[term.codes]
+    found = refit_all(engine, Y, reml=reml, errors=True)
+    assert found.lockstep
+    assert found.converged.all()
+    assert found.errors is not None
+    compared = 0
+    for b in range(10):
+        one = prepare(replace(design, y=Y[:, b]))
+        record = estimate_prepared(one, reml=reml)
+        assert found.criterion[b] == pytest.approx(record.criterion, abs=1e-7)
+        assert found.sigma[b] == pytest.approx(record.sigma, rel=1e-4)
+        np.testing.assert_allclose(found.unscaled_vcov[b], record.unscaled_vcov, rtol=1e-3, atol=1e-12)
+        se = record.sigma * np.sqrt(np.diag(record.unscaled_vcov))
+        np.testing.assert_array_less(np.abs(found.beta[b] - record.beta), 1e-3 * se)
+        if not interior(record.Lambda):
+            continue
+        wanted = record_errors(one, record)
+        for mine, theirs in zip(found.errors.terms, wanted.terms, strict=True):
+            np.testing.assert_allclose(mine[b], theirs[0], rtol=1e-2)
+        assert found.errors.sigma[b] == pytest.approx(wanted.sigma[0], rel=1e-3)
+        compared += 1
+    assert compared
+
+
+def test_large_crossed_designs_and_other_factorizations_go_one_by_one() -> None:
+    rng = np.random.default_rng(6)
+    n = 900
+    g, h = rng.integers(0, 200, n), rng.integers(0, 120, n)
+    data = {"y": rng.normal(size=n) + rng.normal(size=120)[h], "g": g.astype(str), "h": h.astype(str)}
+    large = build("y ~ 1 + (1 | g) + (1 | h)", data).design
+    penicillin = build("diameter ~ 1 + (1 | plate) + (1 | sample)", load("Penicillin")).design
+    assert in_lockstep(prepare(penicillin))
+    for design, control in [(large, Control()), (penicillin, Control(factorization="sparse"))]:
+        engine = prepare(design, control)
+        assert not in_lockstep(engine)
+        Y = _some_responses(design, 1, count=2)
+        found = refit_all(engine, Y, reml=True)
+        assert not found.lockstep
+        together = refit_all(prepare(penicillin), Y, reml=True) if design is penicillin else None
+        for b in range(2):
+            alone = estimate(replace(design, y=Y[:, b]), reml=True, control=control)
+            assert found.criterion[b] == pytest.approx(alone.criterion, abs=1e-7)
+            if together is not None:
+                assert together.criterion[b] == pytest.approx(alone.criterion, abs=1e-7)
+
+
 @given(designs(), st.booleans(), st.integers(0, 2**32 - 1))
 def test_refits_are_single_fits(design: Design, reml: bool, seed: int) -> None:
     Y = _some_responses(design, seed, count=3)
     found = refit_all(prepare(design), Y, reml=reml, offset=design.offset)
-    assert found.lockstep == prepare(design).cross_products.chain
+    assert found.lockstep == in_lockstep(prepare(design))
     for b in range(3):
         alone = estimate(replace(design, y=Y[:, b]), reml=reml)
         assume(alone.convergence.converged)
+        if np.abs(alone.theta).max() > 100.0:  # rows fitted almost exactly: the criterion has no minimum to speak of
+            continue
         assert found.converged[b]
-        assert found.criterion[b] < alone.criterion + 1e-6
-        if found.criterion[b] < alone.criterion - 1e-6:  # another, lower minimum
+        if abs(found.criterion[b] - alone.criterion) > 1e-6:
+            _each_is_a_minimum(design, Y[:, b], found, b, alone, reml=reml)
             continue
         se = alone.sigma * np.sqrt(np.diag(alone.unscaled_vcov))
         np.testing.assert_allclose(found.sigma[b], alone.sigma, rtol=1e-3)
@@ -262,10 +418,11 @@ def test_a_response_without_likelihood_is_reported(name: str) -> None:
     assert np.isfinite(found.criterion[[0, 1, 3]]).all()
 
 
-@given(designs(max_terms=1), st.booleans(), st.integers(0, 2**32 - 1))
+@given(designs(), st.booleans(), st.integers(0, 2**32 - 1))
 def test_standard_errors_in_lockstep_are_those_of_single_fits(design: Design, reml: bool, seed: int) -> None:
-    """Both from the exact Hessian."""
+    """Both from the exact Hessian; of nested terms by differences of gradients."""
     engine = prepare(design)
+    assume(in_lockstep(engine))
     Y = _some_responses(design, seed, count=2)
     found = refit_all(engine, Y, reml=reml, offset=design.offset, errors=True)
     assert found.errors is not None
@@ -277,12 +434,16 @@ def test_standard_errors_in_lockstep_are_those_of_single_fits(design: Design, re
             continue
         if abs(record.criterion - found.criterion[b]) > 1e-6:  # another optimum
             continue
+        joint = engine_blocks(one, record).expansion.joint
+        size = np.sqrt(np.abs(np.diag(joint)))
+        if np.linalg.eigvalsh(joint / np.outer(size, size))[0] < 1e-3:  # the data hardly tell the variances apart
+            continue
         wanted = record_errors(one, record)
         for mine, theirs in zip(found.errors.terms, wanted.terms, strict=True):
             good = np.isfinite(mine[b]) & np.isfinite(theirs[0])
-            np.testing.assert_allclose(mine[b][good], theirs[0][good], rtol=5e-2)
+            np.testing.assert_allclose(mine[b][good], theirs[0][good], rtol=1e-2)
         if np.isfinite(wanted.sigma[0]):
-            assert found.errors.sigma[b] == pytest.approx(wanted.sigma[0], rel=5e-2)
+            assert found.errors.sigma[b] == pytest.approx(wanted.sigma[0], rel=1e-2)
 
 
 def test_the_standard_error_of_sigma_in_a_balanced_layout() -> None:
@@ -328,9 +489,11 @@ def test_algebra_of_stacks(k: int) -> None:
     np.testing.assert_allclose(inverse.transpose(2, 3, 0, 1), np.linalg.inv(stack), rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(logdet, np.linalg.slogdet(stack)[1], atol=1e-9)
     M[..., 4, 1] -= 100.0 * np.eye(k)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         assert np.isnan(root(M).logdet[4, 1])
         assert np.isfinite(np.delete(root(M).logdet.ravel(), 13)).all()
+        M[..., 5, 2] = np.ones((k, k))  # singular but for rounding
+        assert np.isfinite(np.delete(root(M).logdet.ravel(), [13, 17])).all()
 
 
 class _Quartic:

@@ -25,6 +25,8 @@ def readers(fit, folder):
         "save": lambda: fit.save(folder / "model.fit"),
         "report": lambda: fit.report(folder / "page.html"),
         "emmeans": lambda: fit.emmeans("Days"),
+        "emtrends": lambda: fit.emtrends("1", "Days"),
+        "joint_tests": fit.joint_tests,
     }
 
 

@@ -7,15 +7,23 @@ than a call of LAPACK per matrix.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixedpy.core.arrays import Floats
 
-__all__ = ["Root", "multiply", "positive_inverse", "root", "transpose"]
+__all__ = ["Root", "multiply", "positive_inverse", "root", "stack_root", "transpose"]
 
 _UNROLLED = 5
 """Order up to which matrices are factored entry by entry."""
+
+_ROUNDING = 1e-15
+"""Eigenvalues below this share of the largest, times the order, may be rounding errors of zero."""
+
+_BY_ROWS = 16
+"""Order up to which triangular matrices are inverted row by row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +93,40 @@ def _unrolled(M: Floats) -> Root:
 
 def _lapack(M: Floats) -> Root:
     k, shape = len(M), M.shape[2:]
-    stack = np.ascontiguousarray(M.reshape(k, k, -1).transpose(2, 0, 1))
-    finite = np.flatnonzero(np.isfinite(stack).all((1, 2)))
-    good = finite[np.linalg.eigvalsh(stack[finite])[:, 0] > 0]
-    inverse = np.full_like(stack, np.nan)
-    logdet = np.full(len(stack), np.nan)
-    C = np.linalg.cholesky(stack[good])
-    inverse[good] = np.linalg.solve(C, np.broadcast_to(np.eye(k), C.shape))
-    logdet[good] = 2.0 * np.log(np.diagonal(C, axis1=1, axis2=2)).sum(1)
-    return Root(inverse.transpose(1, 2, 0).reshape(M.shape), logdet.reshape(shape))
+    found = stack_root(np.ascontiguousarray(M.reshape(k, k, -1).transpose(2, 0, 1)))
+    diagonal = np.diagonal(found, axis1=1, axis2=2)
+    return Root(found.transpose(1, 2, 0).reshape(M.shape), -2.0 * np.log(diagonal).sum(1).reshape(shape))
+
+
+def stack_root(M: Floats) -> Floats:
+    """C^-1 for symmetric matrices CC' = M, (B, k, k); NaN where one is not positive definite."""
+    try:
+        return _inverse_lower(np.linalg.cholesky(M))
+    except np.linalg.LinAlgError:  # which of them is not said
+        finite = np.flatnonzero(np.isfinite(M).all((1, 2)))
+        w = np.linalg.eigvalsh(M[finite])
+        good = finite[w[:, 0] > _ROUNDING * w.shape[1] * w[:, -1]]
+    out = np.full_like(M, np.nan)
+    out[good] = _inverse_lower(np.linalg.cholesky(M[good]))
+    return out
+
+
+def _inverse_lower(C: NDArray[np.floating[Any]]) -> Floats:
+    """Inverses of lower triangular matrices (B, k, k), by halves and then row by row."""
+    k = C.shape[1]
+    out = np.zeros(C.shape)
+    if k > _BY_ROWS:
+        h = k // 2
+        first, last = _inverse_lower(C[:, :h, :h]), _inverse_lower(C[:, h:, h:])
+        out[:, :h, :h], out[:, h:, h:] = first, last
+        np.matmul(-last, np.matmul(C[:, h:, :h], first), out=out[:, h:, :h])
+        return out
+    scale = 1.0 / np.diagonal(C, axis1=1, axis2=2)
+    for i in range(k):
+        out[:, i, i] = scale[:, i]
+        if i:
+            out[:, i, :i] = -scale[:, i, None] * np.matmul(C[:, i, None, :i], out[:, :i, :i])[:, 0]
+    return out
 
 
 def positive_inverse(M: Floats) -> tuple[Floats, Floats]:

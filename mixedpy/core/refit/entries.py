@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mixedpy.core.arrays import Floats
 from mixedpy.core.covariance import Diagonal, Template, Unstructured
 
-__all__ = ["Entries", "entries_are_parameters", "lower_pairs"]
+__all__ = ["Entries", "Positions", "entries_are_parameters", "lower_pairs"]
 
 Positions = NDArray[np.intp]
 
@@ -46,6 +46,9 @@ class Entries:
         self.flipped = flipped
         self.full = tuple(isinstance(t, Unstructured) for t in templates)
         self.positions = [self._positions(m, full) for m, full in zip(self.m, self.full, strict=True)]
+        self.pairs = [
+            lower_pairs(m) if full else (np.arange(m),) * 2 for m, full in zip(self.m, self.full, strict=True)
+        ]
         ends = np.cumsum([len(rows) for rows, _ in self.positions]).tolist()
         self.slices = [slice(end - len(at[0]), end) for end, at in zip(ends, self.positions, strict=True)]
         self.size = int(ends[-1])
@@ -80,6 +83,46 @@ class Entries:
         for L, at, full in zip(Lambdas, self.positions, self.full, strict=True):
             shares.append(_triangular(L, flipped=self.flipped)[at] if full else np.abs(L[at]))
         return np.concatenate(shares)
+
+    def chain_rule(
+        self, Lambdas: Sequence[Floats], dSigma: Sequence[Floats], hessian: Floats, score: Floats
+    ) -> tuple[Floats, Floats, Floats]:
+        """Turn derivatives in tau, the entries ``pairs`` of Sigma of all terms, into those in theta.
+
+        Parameters
+        ----------
+        Lambdas : sequence of (m, m, B) arrays
+            Where the derivatives were taken.
+        dSigma : sequence of (m, m, B) arrays
+            Gradient d/dSigma of every term, symmetric, as if all m^2 entries were free.
+        hessian : (g, g, B) array
+            Second derivatives in tau.
+        score : (g, B) array
+            A further gradient in tau.
+
+        Returns
+        -------
+        gradient, hessian, score : (k, B), (k, k, B), (k, B) array
+            In theta.
+        """
+        B = hessian.shape[2]
+        J = np.zeros((len(hessian), self.size, B))
+        out, gradient = np.zeros((self.size, self.size, B)), np.empty((self.size, B))
+        start = 0
+        for share, at, (rows, columns), L, D in zip(
+            self.slices, self.positions, self.pairs, Lambdas, dSigma, strict=True
+        ):
+            own = J[start : start + len(rows), share]  # d tau_r / d theta_k of the term
+            for k, (a, b) in enumerate(zip(*at, strict=True)):
+                own[rows == a, k] += L[columns[rows == a], b]
+                own[columns == a, k] += L[rows[columns == a], b]
+            twice = np.where(rows == columns, 1.0, 2.0)[:, None]
+            gradient[share] = np.einsum("rkb,rb->kb", own, twice * D[rows, columns])
+            same = at[1][:, None] == at[1]
+            out[share, share] = 2.0 * same[:, :, None] * D[at[0][:, None], at[0]]
+            start += len(rows)
+        out += np.einsum("rkb,rlb->klb", J, np.einsum("rsb,slb->rlb", hessian, J))
+        return gradient, out, np.einsum("rkb,rb->kb", J, score)
 
 
 def _triangular(L: Floats, *, flipped: bool) -> Floats:

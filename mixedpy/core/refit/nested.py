@@ -25,6 +25,9 @@ __all__ = ["Nested", "NestedState"]
 _EXACT = 1e-14
 """A share of y'y below which what is left of it is rounding error: such a response has no likelihood."""
 
+_STEP = 1e-3
+"""Steps of differences, in units of the curvature's root."""
+
 _LOG_2PI_E = 1.0 + np.log(2.0 * np.pi)
 
 
@@ -75,6 +78,29 @@ class NestedState:
             tuple(L[:, :, chosen] for L in self.Lambdas),
             tuple(one.take(chosen) for one in self.eliminated),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Slopes:
+    """First derivatives of B replicates.
+
+    Attributes
+    ----------
+    gradient, score : (k, B) array
+        Of the deviance, and e'(dSigma_k) e with e = Z'Py, which is minus the derivative of y'Py, in theta.
+    dSigma : list of (m, m, B) arrays
+        Of the deviance in Sigma.
+    steps : list of (T, m, m, B) arrays
+        Of Sigma in the term's share of theta.
+    scores : list of (m, J, B) arrays
+        e of every term.
+    """
+
+    gradient: Floats
+    score: Floats
+    dSigma: list[Floats]
+    steps: list[Floats]
+    scores: list[Floats]
 
 
 class Nested:
@@ -176,13 +202,38 @@ class Nested:
         return gradient, hessian
 
     def covariance(self, state: NestedState) -> Floats:
-        """Covariance of (theta, sigma), (k + 1, k + 1, B), from the average information."""
-        _, hessian, score = self._derivatives(state)
+        """Covariance of (theta, sigma), (k + 1, k + 1, B), from the Hessian by central differences of the gradient.
+
+        Steps are a small share of a standard error, as the average information has it, so that their error is of the
+        order of its square.
+        """
+        _, average, score = self._derivatives(state)
+        theta = np.concatenate([L[at] for L, at in zip(state.Lambdas, self.entries.positions, strict=True)])
+        steps = _STEP / np.sqrt(np.abs(np.einsum("kkb->kb", average)))
+        hessian = np.empty_like(average)
+        for k, h in enumerate(steps):
+            there = np.zeros_like(theta)
+            there[k] = h
+            after, before = (self._slopes(self.values(theta + move)).gradient for move in (there, -there))
+            hessian[k] = (after - before) / (2.0 * h)
+        hessian = 0.5 * (hessian + hessian.swapaxes(0, 1))
         sigma = np.sqrt(state.sigma2)
         return joint_covariance(hessian, -score / (2.0 * self.nu * sigma), sigma, self.nu)
 
     def _derivatives(self, state: NestedState) -> tuple[Floats, Floats, Floats]:
         """Gradient, average information, and e'(dSigma_k) e, which is minus the derivative of y'Py, (k, B)."""
+        first = self._slopes(state)
+        quadratic, fixed = self._information(state, first.steps, first.scores)
+        half = np.einsum("xsb,xyb->ysb", fixed, state.S_inverse)
+        hessian = (quadratic - np.einsum("ysb,ytb->stb", half, fixed)) / state.sigma2
+        hessian -= first.score[:, None] * first.score / (self.nu * state.sigma2**2)
+        for share, D, (rows, columns) in zip(self.entries.slices, first.dSigma, self.entries.positions, strict=True):
+            same = columns[:, None] == columns
+            hessian[share, share] += 2.0 * same[:, :, None] * D[rows[:, None], rows]
+        return first.gradient, hessian, first.score
+
+    def _slopes(self, state: NestedState) -> _Slopes:
+        """First derivatives and what they are made of."""
         B = len(state.value)
         c = np.concatenate([-state.beta, np.ones((1, B))])
         scores = self._scores(state, c)
@@ -190,28 +241,16 @@ class Nested:
         if self.reml:
             Omega[:-1, :-1] += state.S_inverse
         gradients = self._sigma_derivatives(state, Omega)
-        steps, score = [], []
-        for (rows, columns), L, e in zip(self.entries.positions, state.Lambdas, scores, strict=True):
+        steps, score, gradient = [], [], []
+        for (rows, columns), L, e, D in zip(self.entries.positions, state.Lambdas, scores, gradients, strict=True):
             dSigma = np.zeros((len(rows), *L.shape))  # d(Lambda Lambda')/dtheta_k, (T, m, m, B)
-            for D, a, b in zip(dSigma, rows, columns, strict=True):
-                D[a] += L[:, b]
-                D[:, a] += L[:, b]
+            for d, a, b in zip(dSigma, rows, columns, strict=True):
+                d[a] += L[:, b]
+                d[:, a] += L[:, b]
             steps.append(dSigma)
-            ee = np.einsum("ajb,cjb->acb", e, e)
-            score.append(np.einsum("tacb,acb->tb", dSigma, ee))
-        quadratic, fixed = self._information(state, steps, scores)
-        own = np.concatenate(score) / state.sigma2
-        half = np.einsum("xsb,xyb->ysb", fixed, state.S_inverse)
-        hessian = (quadratic - np.einsum("ysb,ytb->stb", half, fixed)) / state.sigma2
-        hessian -= own[:, None] * own / self.nu
-        gradient = np.empty_like(own)
-        for share, dSigma, D, (rows, columns) in zip(
-            self.entries.slices, steps, gradients, self.entries.positions, strict=True
-        ):
-            gradient[share] = np.einsum("tacb,acb->tb", dSigma, D)
-            same = columns[:, None] == columns
-            hessian[share, share] += 2.0 * same[:, :, None] * D[rows[:, None], rows]
-        return gradient, hessian, own * state.sigma2
+            score.append(np.einsum("tacb,acb->tb", dSigma, np.einsum("ajb,cjb->acb", e, e)))
+            gradient.append(np.einsum("tacb,acb->tb", dSigma, D))
+        return _Slopes(np.concatenate(gradient), np.concatenate(score), gradients, steps, scores)
 
     def _scores(self, state: NestedState, c: Floats) -> list[Floats]:
         """e = Z'Py of every term, (m, J, B), from the outermost inwards."""

@@ -21,15 +21,13 @@ from numpy.typing import NDArray
 
 from mixedpy.core.arrays import Floats
 from mixedpy.core.crossproducts import CrossProducts
-from mixedpy.core.refit.algebra import multiply, positive_inverse, root, transpose
-from mixedpy.core.refit.entries import Entries, lower_pairs
+from mixedpy.core.refit.algebra import multiply, positive_inverse, transpose
+from mixedpy.core.refit.classes import eliminate, trace_products
+from mixedpy.core.refit.entries import Entries
 from mixedpy.core.refit.errors import joint_covariance
 from mixedpy.core.refit.responses import Responses
 
-__all__ = ["OneWay", "OneWayState", "classes_of"]
-
-_DIGITS = 12
-"""Level blocks that agree to this many digits are the same."""
+__all__ = ["OneWay", "OneWayState"]
 
 _EXACT = 1e-14
 """A share of y'y below which what is left of it is rounding error: such a response has no likelihood."""
@@ -79,17 +77,6 @@ class _Classes:
     A: Floats  # (m, m, C, 1)
     counts: Floats  # (C, 1)
     total: sp.csr_array
-
-
-def classes_of(own: Floats) -> NDArray[np.intp]:
-    """Number the distinct level blocks of Z'Z, (m, m, J) -> class of each level (J,)."""
-    m, _, J = own.shape
-    rows, columns = lower_pairs(m)
-    entries = own[rows, columns]  # (m (m + 1) / 2, J)
-    scale = np.abs(entries).max(1, keepdims=True)
-    keys = np.round(entries / np.where(scale > 0, scale, 1.0), _DIGITS)
-    _, inverse = np.unique(keys, axis=1, return_inverse=True)
-    return np.asarray(inverse, np.intp).reshape(J)
 
 
 class OneWay:
@@ -160,14 +147,8 @@ class OneWay:
     def values(self, theta: Floats) -> OneWayState:
         """Deviances at theta (k, B)."""
         (Lambda,) = self.entries.Lambdas(theta)
-        A, m, p = self.classes.A, self.m, self.p
-        wide = Lambda[:, :, None, :]  # (m, m, 1, B)
-        M = multiply(transpose(wide), multiply(A, wide))
-        for a in range(m):
-            M[a, a] += 1.0
-        factor = root(M)
-        H = multiply(factor.inverse, transpose(wide))
-        B = multiply(transpose(H), H)  # (m, m, C, B)
+        p = self.p
+        B, logdet = eliminate(self.classes.A, Lambda)
         flat = B.reshape(len(self.myy), -1)
         S = self.XX[:, :, None] - (self.mXX @ flat).reshape(p, p, -1)
         Sy = self.Xy - np.einsum("xkb,kb->xb", self.mXy, flat)
@@ -175,7 +156,7 @@ class OneWay:
         beta = np.einsum("xyb,yb->xb", S_inverse, Sy)
         r2 = self.yy - np.einsum("kb,kb->b", flat, self.myy) - np.einsum("xb,xb->b", beta, Sy)
         sigma2 = np.where(r2 > _EXACT * self.yy, r2, np.nan) / self.nu
-        value = np.einsum("cb,ci->b", factor.logdet, self.classes.counts)
+        value = np.einsum("cb,ci->b", logdet, self.classes.counts)
         value += self.nu * (_LOG_2PI_E + np.log(sigma2)) - self.log_weights
         if self.reml:
             value += logdet_S
@@ -228,11 +209,12 @@ class OneWay:
         Xe: Floats,
     ) -> tuple[Floats, Floats, Floats]:
         """Collect the derivatives in tau and turn them into those in theta."""
-        m, p, B = self.m, self.p, state.value.shape[0]
-        rows, columns = lower_pairs(m)
+        p, B = self.p, state.value.shape[0]
+        (pairs,) = self.entries.pairs
+        rows, columns = pairs
         g = len(rows)
         twice = np.where(rows == columns, 1.0, 2.0)[:, None]
-        H = self._trace_products(K, curvature)
+        H = trace_products(K, curvature, pairs)
         T = np.empty((g, len(self.myy), B))  # N'E_r N
         for r, (a, d) in enumerate(zip(rows, columns, strict=True)):
             product = np.multiply(N[a, :, None], N[d, None, :])
@@ -246,39 +228,7 @@ class OneWay:
             PX = np.stack([(self.mXX @ t).reshape(p, p, B) for t in T])  # (g, p, p, B)
             SP = np.einsum("xyb,ryzb->rxzb", state.S_inverse, PX)
             H -= np.einsum("rxyb,syxb->rsb", SP, SP)
-        (at,) = self.entries.positions
-        J = self._jacobian(state.Lambda, at)  # d tau_r / d theta_k, (g, k, B)
-        gradient = np.einsum("rkb,rb->kb", J, twice * dSigma[rows, columns])
-        hessian = np.einsum("rkb,rlb->klb", J, np.einsum("rsb,slb->rlb", H, J))
-        same = at[1][:, None] == at[1]
-        hessian += 2.0 * same[:, :, None] * dSigma[at[0][:, None], at[0]]
-        return gradient, hessian, np.einsum("rkb,rb->kb", J, own)
-
-    def _trace_products(self, K: Floats, G: Floats) -> Floats:
-        """tr(E_r K E_s G) summed over the classes, (g, g, B)."""
-        m, B = self.m, K.shape[3]
-        rows, columns = lower_pairs(m)
-        basis = np.zeros((len(rows), m, m))
-        basis[np.arange(len(rows)), rows, columns] = basis[np.arange(len(rows)), columns, rows] = 1.0
-        map_ = np.einsum("ria,sdj->rsadji", basis, basis).reshape(len(rows) ** 2, -1)
-        products = np.empty((m, m, m, m, B))  # [a, d, j, i] = sum_c K_ad G_ji
-        for a in range(m):
-            for d in range(a + 1):
-                for j in range(m):
-                    for i in range(j + 1):
-                        total = np.einsum("cb,cb->b", K[a, d], G[j, i])
-                        products[a, d, j, i] = products[d, a, j, i] = total
-                        products[a, d, i, j] = products[d, a, i, j] = total
-        return (map_ @ products.reshape(-1, B)).reshape(len(rows), len(rows), B)
-
-    def _jacobian(self, Lambda: Floats, at: tuple[NDArray[np.intp], NDArray[np.intp]]) -> Floats:
-        """Derivatives of the lower triangle of Lambda Lambda' by the entries of Lambda, (g, k, B)."""
-        rows, columns = lower_pairs(self.m)
-        J = np.zeros((len(rows), len(at[0]), Lambda.shape[2]))
-        for k, (a, b) in enumerate(zip(*at, strict=True)):
-            J[rows == a, k] += Lambda[columns[rows == a], b]
-            J[columns == a, k] += Lambda[rows[columns == a], b]
-        return J
+        return self.entries.chain_rule((state.Lambda,), [dSigma], H, own)
 
 
 def _classes(own: Floats, classes: NDArray[np.intp]) -> _Classes:

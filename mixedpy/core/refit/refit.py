@@ -1,9 +1,10 @@
-"""Refit one prepared model to many responses: in lockstep for nested terms, one by one for crossed ones."""
+"""Refit one prepared model to many responses: in lockstep, or one by one where crossed terms are many columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -13,11 +14,15 @@ from mixedpy.core.arrays import Floats
 from mixedpy.core.control import Control
 from mixedpy.core.estimate import Engine, estimate_prepared
 from mixedpy.core.factor.chain import Chain
+from mixedpy.core.factor.schur import Schur
+from mixedpy.core.factor.storage import DenseStorage
 from mixedpy.core.moments import moment_starts
+from mixedpy.core.refit.classes import classes_of
+from mixedpy.core.refit.crossed import Columns, Crossed, small
 from mixedpy.core.refit.entries import Entries, entries_are_parameters
 from mixedpy.core.refit.errors import Errors, record_errors, sd_cor_errors
 from mixedpy.core.refit.nested import Nested
-from mixedpy.core.refit.oneway import OneWay, classes_of
+from mixedpy.core.refit.oneway import OneWay
 from mixedpy.core.refit.respond import respond
 from mixedpy.core.refit.responses import Responses, reduce_responses
 from mixedpy.core.refit.search import Lockstep, Objective, minimize_all
@@ -32,6 +37,9 @@ _NEAR_ZERO = 1e-3
 
 _WORKING_SET = 1_000_000
 """Numbers in the largest array of one batch."""
+
+_Together = OneWay | Nested | Crossed
+"""Objectives of replicates that advance together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +142,16 @@ def refit_reduced(
 
 
 def in_lockstep(engine: Engine) -> bool:
-    """Whether the responses can advance together."""
-    return isinstance(engine.factor, Chain) and entries_are_parameters(engine.parameters.templates)
+    """Whether the responses advance together: nested terms always do, crossed ones in small designs.
+
+    Parameters are then entries of Lambda; a factorization that was asked for and is another one is used.
+    """
+    factor = engine.factor
+    if not entries_are_parameters(engine.parameters.templates):
+        return False
+    if isinstance(factor, Schur):
+        return isinstance(factor.storage, DenseStorage) and small(engine.cross_products)
+    return isinstance(factor, Chain)
 
 
 def _one_by_one(
@@ -178,16 +194,26 @@ def _one_by_one(
 def _lockstep(
     engine: Engine, responses: Responses, *, reml: bool, start: Floats | None, control: Control, errors: bool
 ) -> Refits:
-    cp = engine.cross_products
-    classes = classes_of(cp.own[0]) if cp.k == 1 else None
-    levels = cp.J[0] if classes is None else int(classes.max()) + 1
-    width = sum(cp.m) + cp.p + 1
-    size = max(16, _WORKING_SET // (cp.m[0] * levels * (cp.m[0] * (cp.p + 1) if cp.k == 1 else 4 * width)))
+    make, numbers = _objectives(engine, reml=reml)
+    size = max(16, _WORKING_SET // numbers)
     parts = []
     for first in range(0, max(responses.count, 1), size):
         batch = responses.take(slice(first, first + size))
-        parts.append(_batch(engine, batch, classes, reml=reml, start=start, control=control, errors=errors))
+        parts.append(_batch(engine, batch, make(batch), start=start, control=control, errors=errors, reml=reml))
     return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _objectives(engine: Engine, *, reml: bool) -> tuple[Callable[[Responses], _Together], int]:
+    """What makes the objectives of a batch, and the numbers that one replicate keeps busy."""
+    cp, entries = engine.cross_products, Entries(engine.parameters.templates)
+    if isinstance(engine.factor, Schur):
+        columns = Columns(cp)
+        return partial(Crossed, columns, entries=entries, reml=reml), 3 * columns.numbers
+    if cp.k > 1:
+        return partial(Nested, cp, entries=entries, reml=reml), 4 * cp.m[0] * cp.J[0] * (sum(cp.m) + cp.p + 1)
+    classes = classes_of(cp.own[0])
+    numbers = cp.m[0] ** 2 * (int(classes.max()) + 1) * (cp.p + 1)
+    return partial(OneWay, cp, entries=entries, classes=classes, reml=reml), numbers
 
 
 def _joined(parts: list[Refits]) -> Refits:
@@ -210,7 +236,7 @@ def _joined(parts: list[Refits]) -> Refits:
 def _batch(
     engine: Engine,
     responses: Responses,
-    classes: NDArray[np.intp] | None,
+    objective: _Together,
     *,
     reml: bool,
     start: Floats | None,
@@ -218,18 +244,11 @@ def _batch(
     errors: bool,
 ) -> Refits:
     """Refit one batch; arithmetic on responses that have no finite criterion is silent, the record shows them."""
-    cp = engine.cross_products
-    entries = Entries(engine.parameters.templates)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         if start is None:
-            first = _from_moments(engine, responses, entries)
+            first = _from_moments(engine, responses, objective.entries)
         else:
             first = np.repeat(engine.inward(start)[:, None], responses.count, axis=1)
-        objective: OneWay | Nested
-        if classes is None:
-            objective = Nested(cp, responses, entries, reml=reml)
-        else:
-            objective = OneWay(cp, responses, entries, classes, reml=reml)
         found = _minimize(objective, first, control)
         state = objective.values(_on_the_boundary(objective, found, control.tol))
         covariance = objective.covariance(state) if errors else None  # type: ignore[arg-type]
@@ -295,7 +314,7 @@ def outward(
         T, good = conditioned.terms[i], L[:, :, finite]
         found[i] = good if T is None else _rounded(np.einsum("ab,bcr->acr", T, good))
     theirs[:, finite] = layout.join(found)
-    vcov = np.einsum("xy,yzb,wz->bxw", conditioned.T, S_inverse, conditioned.T)
+    vcov = conditioned.T @ S_inverse.transpose(2, 0, 1) @ conditioned.T.T
     errors = None
     if covariance is not None:
         jacobians = [
@@ -332,7 +351,7 @@ def _from_moments(engine: Engine, responses: Responses, entries: Entries) -> Flo
     return entries.join(Lambdas)
 
 
-def _minimize(objective: OneWay | Nested, start: Floats, control: Control) -> Lockstep:
+def _minimize(objective: _Together, start: Floats, control: Control) -> Lockstep:
     """Minimize; replicates that have not ended go on with the effects in reverse order, in turns of growing length."""
     first, most = objective.entries, control.max_iterations
     limit = min(_PATIENCE, most) if first.turnable else most
@@ -349,14 +368,16 @@ def _minimize(objective: OneWay | Nested, start: Floats, control: Control) -> Lo
             tol=control.tol,
             max_iterations=limit,
         )
-        found.theta[:, rest] = first.join(entries.Lambdas(again.theta))
-        found.value[rest], found.converged[rest] = again.value, again.converged
+        finite = np.isfinite(again.value)  # not where rounding has the last word
+        some = rest[finite]
+        found.theta[:, some] = first.join(entries.Lambdas(again.theta[:, finite]))
+        found.value[some], found.converged[some] = again.value[finite], again.converged[finite]
         found.iterations[rest] += again.iterations
         used += limit
     return found
 
 
-def _on_the_boundary(objective: OneWay | Nested, found: Lockstep, tol: float) -> Floats:
+def _on_the_boundary(objective: _Together, found: Lockstep, tol: float) -> Floats:
     """Put diagonals of Lambda that are nearly zero at exactly zero where the objective does not mind."""
     entries, theta = objective.entries, found.theta
     Lambdas = entries.Lambdas(theta)

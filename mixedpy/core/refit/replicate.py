@@ -10,8 +10,9 @@ import numpy as np
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.control import Control
 from mixedpy.core.estimate import Engine
+from mixedpy.core.refit.classes import classes_of
 from mixedpy.core.refit.entries import Entries
-from mixedpy.core.refit.oneway import OneWay, classes_of
+from mixedpy.core.refit.oneway import OneWay
 from mixedpy.core.refit.refit import Refits, in_lockstep, outward, refit_all, refit_reduced
 from mixedpy.core.refit.responses import Responses
 from mixedpy.core.refit.sampler import Sampler

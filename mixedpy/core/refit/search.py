@@ -123,10 +123,10 @@ def minimize_all(objective: Objective[S], start: Floats, *, tol: float = 1e-8, m
         missed = np.where(predicted > 100.0 * rounding, 4.0 * (ratio - 1.0) ** 2, 0.0)
         left = predicted * np.maximum(np.minimum(1.0, predicted / before), missed)  # NaN without a step before
         small = predicted < tol
-        last = newton & (predicted < 1e-2) & (left < tol)
+        corrected = correction.any((0, 1))  # may promise too little; a refused step says first that it is wrong
+        last = newton & ~corrected & (predicted < 1e-2) & (left < tol)
         better = reached < value + np.where(predicted < 1e-6, rounding, 0.0)
         lost = ~better & (predicted < 10.0 * rounding)
-        corrected = correction.any((0, 1))  # a refused step says first of all that the correction is wrong
         stalled = ~better & ~corrected & (0.25 * length < _SMALLEST_RADIUS)
         converged = small | (last & (reached <= value + rounding)) | lost
         accept = better | (small & (reached <= value))
