@@ -36,6 +36,7 @@ from mixedpy.errors import (
 from mixedpy.inference.demean import demean
 from mixedpy.inference.layout import design
 from mixedpy.inference.selection import NA
+from mixedpy.models.all_fit import AllFit, all_fit
 from mixedpy.models.bootstrap import Bootstrap
 from mixedpy.models.comparison import Comparison, anova, compare
 from mixedpy.models.denovo import simulate
@@ -54,6 +55,7 @@ from mixedpy.version import __version__
 
 __all__ = [
     "NA",
+    "AllFit",
     "Beta",
     "BetaBinomial",
     "Binomial",
@@ -86,6 +88,7 @@ __all__ = [
     "SparseFallbackWarning",
     "ZeroInflated",
     "__version__",
+    "all_fit",
     "anova",
     "compare",
     "datasets",

@@ -20,6 +20,7 @@ from mixedpy.models.glmm import GlmmFit
 from mixedpy.models.lmer import lmer
 from mixedpy.models.lmm import LmmFit
 from mixedpy.models.summary import Summary
+from mixedpy.version import __version__
 
 __all__ = ["main"]
 
@@ -63,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mixedpy", description="Mixed models with lme4's print-outs.")
+    parser.add_argument("--version", action="version", version=f"mixedpy {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     fit = commands.add_parser("fit", help="fit a mixed model and print its summary")
@@ -88,6 +90,11 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--ml", action="store_true", help="maximum likelihood rather than REML")
     compare.add_argument("--weights", metavar="COL", help="column of prior weights")
     compare.add_argument("--offset", metavar="COL", help="column with a known part of the linear predictor")
+    _add_family(compare)
+    compare.add_argument(
+        "--nsim", metavar="N", type=int, help="simulate N data sets for p values that hold with few groups"
+    )
+    compare.add_argument("--seed", metavar="S", type=int, help="of the simulations, to repeat them")
     compare.set_defaults(run=_anova)
 
     listing = commands.add_parser("datasets", help="list the data sets that come with mixedpy")
@@ -101,6 +108,10 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ml", action="store_true", help="maximum likelihood rather than REML")
     parser.add_argument("--weights", metavar="COL", help="column of prior weights")
     parser.add_argument("--offset", metavar="COL", help="column with a known part of the linear predictor")
+    _add_family(parser)
+
+
+def _add_family(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--family", metavar="F", help='of a generalized model: "binomial", "poisson", "gamma(log)", ...'
     )
@@ -112,7 +123,10 @@ def _fit(args: argparse.Namespace) -> int:
         check_folder(args.out)
     if args.family is not None and args.ddf is not None:
         raise DataError("--ddf is for linear models; leave it out with --family, whose z values have none")
-    fit = _fitted(args)
+    if args.ddf == "kenward-roger" and args.ml:
+        raise DataError("--ddf kenward-roger is for REML fits; leave out --ml, or use --ddf satterthwaite")
+    _check_family(args)
+    fit = _fitted(args, args.formula, _read(args.data))
     ddf = args.ddf or "satterthwaite"
     summary = fit.summary(ddf=None if ddf == "none" else ddf) if isinstance(fit, LmmFit) else fit.summary()
     text = _LAYOUTS[args.format](summary).rstrip("\n")
@@ -125,7 +139,8 @@ def _fit(args: argparse.Namespace) -> int:
 
 def _report(args: argparse.Namespace) -> int:
     check_folder(args.out)
-    fit = _fitted(args)
+    _check_family(args)
+    fit = _fitted(args, args.formula, _read(args.data))
     fit.report(args.out, title=args.title)
     return 0 if fit.converged else _FAILED
 
@@ -133,26 +148,40 @@ def _report(args: argparse.Namespace) -> int:
 def _anova(args: argparse.Namespace) -> int:
     if len(args.formulas) < 2:
         raise DataError("anova compares models; give two formulas or more")
+    _check_family(args)
+    if args.seed is not None and args.nsim is None:
+        raise DataError("--seed is for simulated p values; give --nsim as well, or leave it out")
+    for option, least in (("nsim", 1), ("seed", 0)):
+        value = getattr(args, option)
+        if value is not None and value < least:
+            raise DataError(f"--{option} {value} must be at least {least}")
     table = _read(args.data)
-    fits = [lmer(one, table, reml=not args.ml, weights=args.weights, offset=args.offset) for one in args.formulas]
+    fits = [_fitted(args, one, table) for one in args.formulas]
     names = [f"MODEL{k}" for k in range(1, len(fits) + 1)]
-    print(anova(*fits, names=names), flush=True)
+    print(anova(*fits, names=names, nsim=args.nsim, seed=args.seed), flush=True)
     return 0 if all(fit.converged for fit in fits) else _FAILED
 
 
-def _fitted(args: argparse.Namespace) -> LmmFit | GlmmFit:
-    if args.family is not None:
-        return _generalized(args)
-    if args.nagq is not None:
+def _check_family(args: argparse.Namespace) -> None:
+    if args.family is None and args.nagq is not None:
         raise DataError("--nagq is for generalized models; give --family as well, or leave it out")
-    return lmer(args.formula, _read(args.data), reml=not args.ml, weights=args.weights, offset=args.offset)
+    if args.family is not None and args.ml:
+        raise DataError("--ml is for linear models; leave it out with --family, whose fits are by maximum likelihood")
 
 
-def _generalized(args: argparse.Namespace) -> GlmmFit:
+def _fitted(args: argparse.Namespace, formula: str, table: pd.DataFrame) -> LmmFit | GlmmFit:
+    return (_linear if args.family is None else _generalized)(args, formula, table)
+
+
+def _linear(args: argparse.Namespace, formula: str, table: pd.DataFrame) -> LmmFit:
+    return lmer(formula, table, reml=not args.ml, weights=args.weights, offset=args.offset)
+
+
+def _generalized(args: argparse.Namespace, formula: str, table: pd.DataFrame) -> GlmmFit:
     try:
         return glmer(
-            args.formula,
-            _read(args.data),
+            formula,
+            table,
             family=args.family,
             nagq=1 if args.nagq is None else args.nagq,
             weights=args.weights,

@@ -205,3 +205,47 @@ def test_bad_family_is_one_line(capsys, options, words):
     assert out == ""
     assert words in err
     assert "Traceback" not in err
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"mixedpy {mp.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fit", "--family", "binomial", "--ml", BINOMIAL, str(DATA / "cbpp.csv")], "--ml is for linear models"),
+        (["anova", str(DATA / "cbpp.csv"), BINOMIAL, BINOMIAL, "--family", "binomial", "--ml"], "--ml is for linear"),
+        (["anova", SLEEPSTUDY, SLOPE, SLOPE, "--nagq", "3"], "--nagq is for generalized models"),
+        (["fit", SLOPE, SLEEPSTUDY, "--ddf", "kenward-roger", "--ml"], "--ddf kenward-roger is for REML fits"),
+        (["anova", SLEEPSTUDY, SLOPE, SLOPE, "--seed", "3"], "give --nsim as well"),
+        (["anova", SLEEPSTUDY, SLOPE, SLOPE, "--nsim", "0"], "--nsim 0 must be at least 1"),
+        (["anova", SLEEPSTUDY, SLOPE, SLOPE, "--nsim", "9", "--seed", "-1"], "--seed -1 must be at least 0"),
+    ],
+)
+def test_options_that_do_not_go_together(capsys, arguments, words):
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_anova_of_generalized_models(capsys):
+    smaller = BINOMIAL.replace("period", "1")
+    cbpp = mp.datasets.load("cbpp").astype({"period": int})  # as a file has it
+    fits = [mp.glmer(formula, cbpp, family="binomial") for formula in (smaller, BINOMIAL)]
+    command = ["anova", str(DATA / "cbpp.csv"), smaller, BINOMIAL, "--family", "binomial"]
+    assert main(command) == 0
+    assert capsys.readouterr().out == f"{mp.anova(*fits, names=['MODEL1', 'MODEL2'])}\n"
+
+
+def test_anova_by_simulation(capsys):
+    parallel = "Reaction ~ Days + (1 | Subject)"
+    assert main(["anova", SLEEPSTUDY, parallel, SLOPE, "--ml", "--nsim", "39", "--seed", "2"]) == 0
+    sleepstudy = mp.datasets.load("sleepstudy")
+    fits = [mp.lmer(formula, sleepstudy, reml=False) for formula in (parallel, SLOPE)]
+    assert capsys.readouterr().out == f"{mp.anova(*fits, names=['MODEL1', 'MODEL2'], nsim=39, seed=2)}\n"

@@ -16,6 +16,7 @@ from mixedpy.inference.glmm.response import new_auxiliary_predictors
 from mixedpy.inference.variables import fixed_variables, rows_used
 from mixedpy.models.fitting import check_offset_is_a_column
 from mixedpy.models.glmm import GlmmFit
+from mixedpy.models.kept import kept_table
 from mixedpy.models.lmm import LmmFit
 
 __all__ = ["as_model"]
@@ -83,7 +84,7 @@ def _adapter() -> Any:
         def __init__(self, fit: LmmFit | GlmmFit, scale: Scale) -> None:
             self.scale = scale
             coef, names, vcov = _coefficients(fit)
-            rows = rows_used(fit.schema, fit.request.data)
+            rows = rows_used(fit.schema, kept_table(fit))
             predictors = fixed_variables(fit.schema, rows.columns, offset=True)
             response = fit.schema.response
             rows = rows[predictors].assign(**{response: fit.design.y})

@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_array, check_is_fitted, check_X_y, validate_data
 
 from mixedpy.core.arrays import Floats
 from mixedpy.core.control import Control
+from mixedpy.design.columns import as_factor
+from mixedpy.design.reader import read_column
 from mixedpy.errors import SingularFitWarning
 from mixedpy.models.lmer import lmer
 from mixedpy.models.lmm import LmmFit
@@ -60,7 +62,7 @@ class MixedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     >>> import mixedpy as mp
     >>> from mixedpy.adapters.sklearn import MixedRegressor
     >>> sleepstudy = mp.datasets.load("sleepstudy")
-    >>> X, y = sleepstudy[["Days", "Subject"]].astype(float), sleepstudy["Reaction"]
+    >>> X, y = sleepstudy[["Days", "Subject"]], sleepstudy["Reaction"]
     >>> model = MixedRegressor(groups=["Subject"], slopes=["Days"]).fit(X, y)
     >>> round(model.intercept_, 3), model.coef_.round(3)
     (251.405, array([10.467]))
@@ -89,7 +91,7 @@ class MixedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : (n, k) array or DataFrame
-            Numbers; grouping columns hold a number for each group.
+            Numbers; grouping columns may hold values of any type, such as texts or categories, one for each group.
         y : (n,) array
             Response.
         sample_weight : (n,) array, optional
@@ -103,17 +105,27 @@ class MixedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         rows: Floats
         response: Floats
-        rows, response = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
-        groups, slopes = self._positions(self.groups, "groups"), self._positions(self.slopes, "slopes")
+        if self.groups:
+            X = self._shaped(X, reset=True)
+        else:
+            rows, response = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+        self._groups, slopes = self._positions(self.groups, "groups"), self._positions(self.slopes, "slopes")
+        self._fixed = [k for k in range(self.n_features_in_) if k not in self._groups]
+        if self._groups:
+            numbers = self._numbers(X)
+            rows, response = check_X_y(
+                numbers, y, dtype=np.float64, y_numeric=True, ensure_min_features=0, estimator=self
+            )
+        labels = self._labels(X)
         weights: Floats | None = None
         if sample_weight is not None:
             weights = np.asarray(_check_sample_weight(sample_weight, rows, ensure_non_negative=True))
             used = weights > 0
             rows, response, weights = rows[used], response[used], weights[used]
-        self._fixed = [k for k in range(rows.shape[1]) if k not in groups]
+            labels = {name: values[used] for name, values in labels.items()}
         self.fit_: LmmFit | None = None
-        if groups:
-            self._fit_mixed(rows, response, weights, groups, slopes)
+        if self._groups:
+            self._fit_mixed({**self._named(rows), **labels}, response, weights, slopes)
         elif slopes:
             raise ValueError("slopes need groups over which they vary; name the grouping columns in groups=")
         else:
@@ -123,10 +135,42 @@ class MixedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> Floats:
         """Predict, with the random effects of the groups that the model has seen, (n,)."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
         if self.fit_ is None:
-            return np.asarray(X[:, self._fixed] @ self.coef_ + self.intercept_)
-        return np.asarray(self.fit_.predict(_table(X), allow_new_levels=True))
+            rows: Floats = validate_data(self, X, dtype=np.float64, reset=False)
+            return np.asarray(rows @ self.coef_ + self.intercept_)
+        X = self._shaped(X, reset=False)
+        rows = check_array(self._numbers(X), dtype=np.float64, ensure_min_features=0, estimator=self)
+        return np.asarray(self.fit_.predict({**self._named(rows), **self._labels(X)}, allow_new_levels=True))
+
+    def _shaped(self, X: Any, *, reset: bool) -> Any:
+        """A table as it is or an array of any type, with as many columns, of the same names, as the estimator knows."""
+        if not hasattr(X, "columns"):
+            X = check_array(X, dtype=None, estimator=self)
+        validate_data(self, X, skip_check_array=True, reset=reset)
+        return X
+
+    def _numbers(self, X: Any) -> Any:
+        """X without its grouping columns."""
+        if not self._fixed:
+            return np.empty((X.shape[0], 0))
+        return X.iloc[:, self._fixed] if hasattr(X, "iloc") else X[:, self._fixed]
+
+    def _labels(self, X: Any) -> dict[str, pd.Categorical[Any]]:
+        """The grouping columns of X as categories, by the names that the formula has for them."""
+        return {_name(k): self._categories(X, k) for k in self._groups}
+
+    def _categories(self, X: Any, k: int) -> pd.Categorical[Any]:
+        raw = X.iloc[:, k] if hasattr(X, "iloc") else X[X.columns[k]] if hasattr(X, "columns") else X[:, k]
+        shown = str(getattr(self, "feature_names_in_", range(self.n_features_in_))[k])
+        factor = as_factor(read_column(shown, raw))
+        missing = factor.missing()
+        if missing is not None:
+            raise ValueError(f"the grouping column {shown} has no value in {int(missing.sum())} rows; leave them out")
+        return pd.Categorical.from_codes(factor.codes, pd.Index(factor.levels))
+
+    def _named(self, rows: Floats) -> dict[str, Floats]:
+        """The columns that are no groups, by the names that the formula has for them."""
+        return {_name(k): rows[:, j] for j, k in enumerate(self._fixed)}
 
     def _positions(self, columns: Sequence[str | int] | None, what: str) -> list[int]:
         """Find columns by name or position."""
@@ -146,16 +190,17 @@ class MixedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 raise ValueError(f"{what} names {column!r}, which is no column of X{known}")
         return found
 
-    def _fit_mixed(self, X: Floats, y: Floats, weights: Floats | None, groups: list[int], slopes: list[int]) -> None:
+    def _fit_mixed(self, table: dict[str, Any], y: Floats, weights: Floats | None, slopes: list[int]) -> None:
         fixed = [_name(k) for k in self._fixed]
         effects = " + ".join(["1", *map(_name, slopes)])
         bar = "|" if self.correlated else "||"
-        random = [f"({effects} {bar} {_name(k)})" for k in groups]
-        table = _table(X).assign(y=y)
+        random = [f"({effects} {bar} {_name(k)})" for k in self._groups]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SingularFitWarning)  # an ordinary outcome; fit_.singular says so
             formula = f"y ~ {' + '.join(['1', *fixed, *random])}"
-            fit = lmer(formula, table, reml=self.reml, weights=weights, control=self.control or DEFAULT_CONTROL)
+            fit = lmer(
+                formula, {**table, "y": y}, reml=self.reml, weights=weights, control=self.control or DEFAULT_CONTROL
+            )
         self.fit_ = fit
         self.intercept_ = float(fit.fixef["(Intercept)"])
         self.coef_ = np.asarray(fit.fixef.reindex(fixed, fill_value=0.0))
@@ -170,7 +215,3 @@ class MixedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
 def _name(k: int) -> str:
     return f"x{k}"
-
-
-def _table(X: Floats) -> pd.DataFrame:
-    return pd.DataFrame(X, columns=[_name(k) for k in range(X.shape[1])])

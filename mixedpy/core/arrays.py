@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixedpy.core.covariance import Template
+from mixedpy.core.frozen import freeze_arrays
 
 __all__ = ["Design", "Floats", "RandomTerm"]
 
@@ -35,6 +36,9 @@ class RandomTerm:
     n_levels: int
     columns: tuple[int, ...]
     template: Template
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self)
 
     @property
     def m(self) -> int:
@@ -70,6 +74,9 @@ class Design:
     terms: tuple[RandomTerm, ...]
     weights: Floats | None = None
     offset: Floats | None = None
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self)
 
     @property
     def n(self) -> int:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
+from numbers import Integral, Real
 from typing import Literal, get_args
+
+from mixedpy.core.frozen import sealed
 
 __all__ = ["Control", "Factorization"]
 
 Factorization = Literal["auto", "blocked", "sparse", "iterative", "dense"]
 
 
+@sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
     """How a fit is computed.
@@ -40,6 +46,11 @@ class Control:
         End an iterative fit with exact Newton steps where an exact factorization is affordable, so that nothing random
         is left in the result.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting has the wrong type or is out of range.
+
     Examples
     --------
     >>> Control(factorization="sparse").factorization
@@ -59,13 +70,25 @@ class Control:
         if self.factorization not in get_args(Factorization):
             wanted = ", ".join(repr(f) for f in get_args(Factorization))
             raise ValueError(f"Control(factorization={self.factorization!r}) is unknown; use one of {wanted}")
-        if self.max_iterations < 1:
-            raise ValueError(f"Control(max_iterations={self.max_iterations}) must be at least 1")
-        if not self.tol > 0:
-            raise ValueError(f"Control(tol={self.tol}) must be positive")
-        if self.probes < 2:
-            raise ValueError(f"Control(probes={self.probes}) must be at least 2, so that their spread gives an error")
-        if self.seed < 0:
-            raise ValueError(f"Control(seed={self.seed}) must not be negative")
-        if not 0 < self.cg_tol <= 1e-5:
-            raise ValueError(f"Control(cg_tol={self.cg_tol}) must be positive and 1e-5 at most")
+        self._whole("max_iterations", 1)
+        self._whole("probes", 2, ", so that their spread gives an error")
+        self._whole("seed", 0)
+        self._number("tol", "positive", lambda value: value > 0)
+        self._number("singular_tol", "zero or positive", lambda value: value >= 0)
+        self._number("cg_tol", "positive and 1e-5 at most", lambda value: 0 < value <= 1e-5)
+        if not isinstance(self.finish, bool):
+            raise TypeError(f"Control(finish={self.finish!r}) must be True or False")
+
+    def _whole(self, name: str, least: int, reason: str = "") -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise TypeError(f"Control({name}={value!r}) must be a whole number of at least {least}{reason}")
+        if int(value) < least:
+            raise ValueError(f"Control({name}={value}) must be at least {least}{reason}")
+
+    def _number(self, name: str, wanted: str, holds: Callable[[float], bool]) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise TypeError(f"Control({name}={value!r}) must be a number, {wanted}")
+        if not (isfinite(value) and holds(float(value))):
+            raise ValueError(f"Control({name}={value}) must be {wanted}")

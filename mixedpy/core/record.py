@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Protocol
 
 from mixedpy.core.arrays import Floats
+from mixedpy.core.frozen import freeze_arrays
 
 __all__ = ["Convergence", "Estimates", "FitRecord", "Status"]
 
@@ -85,6 +86,9 @@ class Convergence:
     probes: int = 0
     cg_iterations: int = 0
 
+    def __post_init__(self) -> None:
+        freeze_arrays(self)
+
     @property
     def converged(self) -> bool:
         """Whether the criteria for convergence were met."""
@@ -130,6 +134,9 @@ class FitRecord:
     modes: tuple[Floats, ...]
     n: int
     convergence: Convergence
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self)
 
     @property
     def p(self) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mixedpy.core.arrays import Design
+from mixedpy.core.frozen import read_only
 from mixedpy.core.rank import independent_columns
 from mixedpy.design.columns import Basis, Column, Factor, Floats, Numeric, as_numbers
 from mixedpy.design.encode import ColumnPool, encode
@@ -25,6 +26,7 @@ from mixedpy.design.frame import (
 )
 from mixedpy.design.random import build_random
 from mixedpy.design.schema import Schema
+from mixedpy.design.stamps import Stamps, no_predictor
 from mixedpy.errors import DataError, FormulaError, RankDeficiencyWarning, warn
 from mixedpy.formula import Formula, Terms, deparse, one_sided, parse
 from mixedpy.formula.expressions import column_names
@@ -81,7 +83,8 @@ def build(
     weights : str or (n_total,) array-like, optional
         Prior weights, positive: a column's name or an array.
     offset : str or (n_total,) array-like, optional
-        Known part of the linear predictor; it adds to ``offset()`` terms of the formula.
+        Known part of the linear predictor; it adds to ``offset()`` terms of the formula. A Series of either is aligned
+        with the table by its row labels.
     contrasts : mapping of str to str or matrix, optional
         Contrasts of factors in X: ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"``, ``"sdif"`` or a matrix. As in
         lme4, factors in random terms keep the default.
@@ -190,7 +193,7 @@ def build(
         offsets=terms.offsets,
         index=index if frame.rows is None else index[frame.rows],
         table_index=index,
-        rows=np.arange(frame.n) if frame.rows is None else frame.rows,
+        rows=read_only(np.arange(frame.n) if frame.rows is None else frame.rows),
         n_total=frame.n_total,
         missing=tuple(frame.missing.items()),
         data_name=_data_name(data),
@@ -245,6 +248,8 @@ def _response(formula: Formula, frame: Frame, evaluator: Evaluator, *, binary: b
         kind = "made of several columns"
         if isinstance(column, Factor):
             kind = "boolean" if column.logical else f"a factor with {len(column.levels)} levels"
+        if isinstance(column, Stamps):
+            kind = f"of the type {column.type}"
         wanted = "give numbers or two levels" if binary else "convert it to numbers"
         raise DataError(f"the response `{name}` is {kind}, not numeric; {wanted}")
     check_finite(name, values, frame)
@@ -296,6 +301,8 @@ def _values(parts: Iterable[Terms], frame: Frame, evaluator: Evaluator) -> dict[
             elif isinstance(column, Basis):
                 check_finite(name, column.values.sum(axis=1), frame)
             elif isinstance(column, Factor):
+                if isinstance(column, Stamps):
+                    raise no_predictor(name, column)
                 check_levels_known(name, column, frame)
     return values
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime, time
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -173,7 +174,10 @@ def unreadable(name: str, dtype: str) -> DataError:
 
 
 def labels_of(values: Iterable[Any]) -> tuple[str, ...]:
-    """Write levels as R would: whole numbers without a point, other numbers to 15 digits, booleans in capitals."""
+    """Write levels as R would: whole numbers without a point, other numbers to 15 digits, booleans in capitals.
+
+    A time at midnight is written as its date, if it has no zone.
+    """
     listed = values.tolist() if isinstance(values, np.ndarray | pd.Index) else list(values)
     kinds = set(map(type, listed))
     if kinds <= {str}:
@@ -186,6 +190,8 @@ def labels_of(values: Iterable[Any]) -> tuple[str, ...]:
 def _label(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return "TRUE" if value else "FALSE"
+    if isinstance(value, datetime) and value.tzinfo is None and value == datetime.combine(value.date(), time()):
+        return str(value.date())
     if isinstance(value, float | np.floating):
         return str(int(value)) if float(value).is_integer() else f"{value:.15g}"
     return str(value)

@@ -23,6 +23,7 @@ from mixedpy.design.columns import (
 )
 from mixedpy.design.operators import Value, apply_binary, as_number, as_truth, column_of_numbers
 from mixedpy.design.reader import read_column
+from mixedpy.design.stamps import without_type
 from mixedpy.errors import DataError, FormulaError
 from mixedpy.formula import deparse
 from mixedpy.formula.functions import arguments
@@ -162,7 +163,7 @@ class Evaluator:
     def _factor(self, node: Call, given: Mapping[str, Node]) -> Value:
         """The functions that make factors."""
         data = [a for name, a in given.items() if name in ("x", "f", "object") or name.startswith("f")]
-        factors = [as_factor(_column(a, self._value(a))) for a in data]
+        factors = [without_type(as_factor(_column(a, self._value(a)))) for a in data]
         match node.function:
             case "C":
                 many = self._option(given, "how.many")

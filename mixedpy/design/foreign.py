@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mixedpy.design.columns import Column, Factor, Numeric, labels_of, unreadable
+from mixedpy.design.stamps import read_stamps
 
 __all__ = ["is_foreign", "read_foreign"]
 
@@ -36,14 +38,14 @@ def read_foreign(name: str, raw: Any) -> Column:
 
     Returns
     -------
-    Numeric or Factor
+    Numeric, Factor or Stamps
         Nulls are missing. Levels of an Enum or a dictionary keep their order; texts, and polars' Categorical, whose
         order depends on other columns, are sorted.
 
     Raises
     ------
     DataError
-        If the values are neither numbers, texts, booleans nor categories.
+        If the values can be told apart neither as numbers or texts nor as times.
     """
     return _polars(name, raw) if is_foreign(raw) == "polars" else _pyarrow(name, raw)
 
@@ -61,6 +63,13 @@ def _polars(name: str, series: Any) -> Column:
         return _factor(series.cast(pl.Int8).to_numpy(), ("FALSE", "TRUE"), logical=True)
     if dtype.is_decimal() or dtype == pl.Null:
         series = series.cast(pl.Float64)
+    elif dtype.is_temporal():
+        stamps = series.to_numpy()
+        if getattr(dtype, "time_zone", None) is not None:
+            stamps = pd.DatetimeIndex(stamps).tz_localize("UTC").tz_convert(dtype.time_zone)
+        return read_stamps(name, stamps if stamps.dtype == object else pd.Index(stamps), str(dtype))
+    elif dtype == pl.Object:
+        return read_stamps(name, np.array(series.to_list(), dtype=object), "object")
     elif not dtype.is_numeric():
         raise unreadable(name, str(dtype))
     return Numeric(series.to_numpy())
@@ -79,6 +88,8 @@ def _pyarrow(name: str, array: Any) -> Column:
         return _factor(_numbers(array.cast(pa.int8())), ("FALSE", "TRUE"), logical=True)
     if pa.types.is_decimal(kind) or pa.types.is_null(kind):
         array = array.cast(pa.float64())
+    elif pa.types.is_temporal(kind):
+        return read_stamps(name, array.to_pandas(), str(kind))
     elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         raise unreadable(name, str(kind))
     return Numeric(_numbers(array))

@@ -11,12 +11,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mixedpy.design.align import in_order, more_rows
 from mixedpy.design.columns import Codes, Column, Factor, Floats, Numeric, n_rows, used_levels
 from mixedpy.design.foreign import is_foreign
 from mixedpy.design.reader import read_column
 from mixedpy.errors import DataError
 
-__all__ = ["Frame", "NaAction", "Table", "check_finite", "check_levels_known", "open_table", "read_frame", "suggestion"]
+__all__ = [
+    "Frame",
+    "NaAction",
+    "Table",
+    "check_finite",
+    "check_levels_known",
+    "not_finite",
+    "open_table",
+    "read_frame",
+    "suggestion",
+]
 
 NaAction = Literal["drop", "raise", "exclude"]
 
@@ -57,9 +68,21 @@ class Table:
             raise DataError(f"the table has {raw.shape[1]} columns named `{name}`; rename them so that one is meant")
         return read_column(name, raw)
 
-    def index(self, n: int) -> pd.Index:
+    def index(self, n: int) -> pd.Index[Any]:
         """Row labels: those of a DataFrame, otherwise 0, 1, ..."""
         return self.source.index if isinstance(self.source, pd.DataFrame) else pd.RangeIndex(n)
+
+    def length(self) -> int:
+        """Number of rows; of a mapping that of its first column."""
+        if self.n is not None:
+            return self.n
+        return n_rows(self.column(self.names[0])) if self.names else 0
+
+    def with_columns(self, columns: Mapping[str, Any]) -> Any:
+        """The table with columns added or replaced: a DataFrame of pandas, or a dict of the columns as they are."""
+        if isinstance(self.source, pd.DataFrame):
+            return self.source.assign(**columns)
+        return {**{name: self.source[name] for name in self.names}, **columns}
 
 
 def open_table(data: Any) -> Table:
@@ -151,7 +174,7 @@ def read_frame(table: Table, names: Iterable[str], arrays: Mapping[str, Any], *,
     names : iterable of str
         Columns to read.
     arrays : mapping of str to array-like (n_total,)
-        Further columns given as arrays, under names such as ``"(weights)"``.
+        Further columns given as arrays, under names such as ``"(weights)"``; a Series is aligned by its row labels.
     na_action : {"drop", "raise", "exclude"}
         What to do about missing values; ``"exclude"`` drops them here and leaves padding to the results.
 
@@ -169,8 +192,10 @@ def read_frame(table: Table, names: Iterable[str], arrays: Mapping[str, Any], *,
         raise DataError(f"na_action={na_action!r} is unknown; use one of {', '.join(map(repr, get_args(NaAction)))}")
     columns = {name: table.column(name) for name in dict.fromkeys(names)}
     n_total = _common_length(table, columns)
+    if isinstance(table.source, Mapping):
+        _check_one_order(table.source, columns)
     for name, raw in arrays.items():
-        columns[name] = _read_array(name, raw, n_total)
+        columns[name] = _read_array(name, raw, table.index(n_total))
     if n_total == 0:
         raise DataError("the table has no rows; a model needs data")
     rows, missing = _complete_rows(columns, n_total, na_action)
@@ -197,14 +222,27 @@ def _common_length(table: Table, columns: Mapping[str, Column]) -> int:
     return n
 
 
-def _read_array(name: str, raw: Any, n_total: int) -> Numeric:
-    plain = name.strip("()")
-    column = read_column(name, raw)
+def _check_one_order(source: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Refuse Series in a dict whose row labels are in different orders: a DataFrame would align them."""
+    series = {name: source[name] for name in names if isinstance(source[name], pd.Series)}
+    first = next(iter(series), "")
+    for name, raw in series.items():
+        if in_order(raw, series[first].index, f"column `{name}`") is not raw:
+            raise DataError(
+                f"columns `{first}` and `{name}` are Series whose row labels are in different orders; make a DataFrame "
+                "of them, which aligns them, or give arrays"
+            )
+
+
+def _read_array(name: str, raw: Any, index: pd.Index[Any]) -> Numeric:
+    plain, n_total = name.strip("()"), len(index)
+    column = read_column(name, in_order(raw, index, plain))
     if not isinstance(column, Numeric):
         raise DataError(f"{plain} must be numbers; give an array of {n_total} numbers or the name of a numeric column")
     if len(column.stored) != n_total:
         raise DataError(
             f"{plain} has {len(column.stored)} values but the table has {n_total} rows; give one for each row"
+            f"{more_rows(raw, index)}"
         )
     return column
 
@@ -257,12 +295,30 @@ def check_finite(name: str, values: Floats, frame: Frame) -> None:
         if np.isfinite(values.sum()):
             return
     bad = np.flatnonzero(~np.isfinite(values))
-    if len(bad) == 0:
-        return
+    if len(bad):
+        raise not_finite(name, values, bad, f"{frame.n_total} rows", frame.row(int(bad[0])))
+
+
+def not_finite(name: str, values: Floats, bad: Codes, rows: str, first: int) -> DataError:
+    """Say which values of a column are infinite or could not be computed.
+
+    Parameters
+    ----------
+    name : str
+        Column or expression.
+    values : (n,) array
+        Its values.
+    bad : (k,) intp array
+        Positions of the values meant.
+    rows : str
+        The rows that were looked at, such as ``"20 rows"``.
+    first : int
+        Row of the caller's table that ``bad[0]`` is.
+    """
     kind = "infinite" if np.isinf(values[bad[0]]) else "not a number"
-    raise DataError(
-        f"`{name}` is {kind} in {len(bad)} of {frame.n_total} rows, first in row {frame.row(int(bad[0]))} "
-        "(counting from 0); correct the values or mark them as missing"
+    return DataError(
+        f"`{name}` is {kind} in {len(bad)} of {rows}, first in row {first} (counting from 0); correct the values or "
+        "mark them as missing"
     )
 
 

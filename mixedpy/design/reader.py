@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mixedpy.design.columns import LOGICAL_LEVELS, Column, Factor, Floats, Numeric, labels_of, unreadable
 from mixedpy.design.foreign import is_foreign, read_foreign
+from mixedpy.design.stamps import read_stamps
 from mixedpy.errors import DataError
 
 __all__ = ["read_column"]
@@ -24,17 +25,18 @@ def read_column(name: str, raw: Any) -> Column:
         Its name, for errors.
     raw : array-like (n,)
         pandas, polars, pyarrow, numpy or a list. Categories keep their order, texts are sorted (by code point, as R
-        does in the C locale), booleans become FALSE and TRUE.
+        does in the C locale), booleans become FALSE and TRUE. Times, dates, periods, identifiers and other values of
+        one type may name groups.
 
     Returns
     -------
-    Numeric or Factor
+    Numeric, Factor or Stamps
         The column; the caller's data are not changed.
 
     Raises
     ------
     DataError
-        If the values are neither numbers, texts, booleans nor categories.
+        If the values are of several types.
     """
     if is_foreign(raw):
         return read_foreign(name, raw)
@@ -54,7 +56,7 @@ def read_column(name: str, raw: Any) -> Column:
         return Numeric(raw.to_numpy(dtype=np.float64, na_value=np.nan))
     if pd.api.types.is_string_dtype(dtype):
         return _from_texts(raw)
-    raise unreadable(name, str(dtype))
+    return read_stamps(name, raw, str(dtype))
 
 
 def _from_numpy(name: str, values: NDArray[Any]) -> Column:
@@ -69,6 +71,8 @@ def _from_numpy(name: str, values: NDArray[Any]) -> Column:
             return _from_texts(values.astype(object))
         case "O":
             return _from_objects(name, values)
+        case "M" | "m":
+            return read_stamps(name, pd.Index(values), str(values.dtype))
     raise unreadable(name, str(values.dtype))
 
 
@@ -81,6 +85,9 @@ def _from_objects(name: str, values: NDArray[Any]) -> Column:
             return _from_floats(_floats(values))
         case "integer" | "floating" | "mixed-integer-float" | "decimal" | "empty":
             return Numeric(_floats(values))
+    types = {type(value) for value in values[~pd.isna(values)].tolist()}
+    if len(types) == 1:
+        return read_stamps(name, values, types.pop().__name__)
     texts = np.asarray(pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").isna() & ~pd.isna(values))
     if kind.startswith("mixed") and 0 < texts.sum() < len(values):
         first = int(texts.argmax())

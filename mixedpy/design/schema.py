@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mixedpy.design.bases import BasisState
-from mixedpy.design.columns import Codes, Column, Factor, Floats, as_factor, as_numbers, n_rows
+from mixedpy.design.columns import Codes, Column, Factor, Floats, Numeric, as_factor, as_numbers, n_rows
 from mixedpy.design.encode import ColumnPool, Encoding, Variable
 from mixedpy.design.evaluate import CONSTANTS, Evaluator, UserFunction
-from mixedpy.design.frame import NaAction, Table, open_table, suggestion
+from mixedpy.design.frame import NaAction, Table, not_finite, open_table, suggestion
 from mixedpy.design.random import Grouping, TermSchema
 from mixedpy.errors import DataError
 from mixedpy.formula import Formula, Terms
@@ -287,6 +287,7 @@ def offset_column(schema: Schema, newdata: Any) -> Floats | None:
         numbers = as_numbers(value)
         if numbers is None:
             raise DataError("the offset of the new data is not numeric; give numbers")
+        _check_values("offset", numbers, np.isnan(numbers))
         total = numbers.copy() if total is None else total + numbers
     return total
 
@@ -307,6 +308,10 @@ def _columns(schema: Schema, encoding: Encoding, columns: dict[str, Column], tab
             if mask is not None:
                 absent |= mask
         values[variable.name] = _conform(variable, evaluator.column(variable.node))
+    for name, column in values.items():
+        if not isinstance(column, Factor):
+            numbers = column.values if isinstance(column, Numeric) else column.values.sum(axis=1)
+            _check_values(name, numbers, absent)
     pool = ColumnPool(n)
     positions = pool.positions(encoding, values)
     X = np.empty((n, len(positions)), order="F")
@@ -314,6 +319,23 @@ def _columns(schema: Schema, encoding: Encoding, columns: dict[str, Column], tab
         X[:, k] = pool.arrays[position]
     X[absent] = np.nan
     return X
+
+
+def _check_values(name: str, values: Floats, absent: NDArray[np.bool_]) -> None:
+    """Refuse values of new data that are infinite, or could not be computed though nothing is missing.
+
+    Parameters
+    ----------
+    name : str
+        Column or expression.
+    values : (n,) array
+        Its values.
+    absent : (n,) bool array
+        Rows in which a value that it is made of is missing.
+    """
+    bad = np.flatnonzero(~np.isfinite(values) & ~absent)
+    if len(bad):
+        raise not_finite(name, values, bad, f"{len(values)} rows of the new data", int(bad[0]))
 
 
 def _rows(table: Table, columns: dict[str, Column]) -> int:

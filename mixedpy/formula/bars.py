@@ -9,7 +9,7 @@ from mixedpy.errors import FormulaError
 from mixedpy.formula.algebra import Terms, expand
 from mixedpy.formula.deparse import deparse
 from mixedpy.formula.expressions import check_expression
-from mixedpy.formula.syntax import Binary, Call, Logical, Node, Number, Paren, String, Unary, left_spine
+from mixedpy.formula.syntax import Binary, Call, Logical, Name, Node, Number, Paren, String, Unary, left_spine
 
 __all__ = ["HOMOGENEOUS", "Bar", "TypedBar", "expand_bar", "expand_double_bars", "is_structured", "split_bars"]
 
@@ -51,7 +51,8 @@ class Bar:
     group : tuple of Node
         The grouping factor; more than one expression is the interaction of them, the first varying slowest.
     name : str
-        The grouping factor's text, such as ``"Subject"`` or ``"cask:batch"``.
+        The grouping factor's text, such as ``"Subject"`` or ``"cask:batch"``; as in lme4 a single column stands without
+        its backticks.
     start, stop : int
         Where the bar stands in the formula as typed.
     structure : str or None
@@ -67,6 +68,12 @@ class Bar:
     stop: int = field(compare=False)
     structure: str | None = None
     hom: bool = False
+
+    @property
+    def typed(self) -> str:
+        """The grouping factor as a formula has it, in backticks where it needs them."""
+        first = self.group[0]
+        return deparse(first) if isinstance(first, Name) and first.name == self.name else self.name
 
 
 def is_structured(node: Node) -> bool:
@@ -213,10 +220,16 @@ def expand_bar(typed: TypedBar, formula: str, functions: Collection[str] = _NONE
     bar = typed.bar
     groups = _groups(bar.right, formula, functions)
     return tuple(
-        Bar(effects, group, name, bar.start, bar.stop, typed.structure, typed.hom)
+        Bar(effects, group, _plain(group, name), bar.start, bar.stop, typed.structure, typed.hom)
         for effects in _effects(bar, formula, functions)
         for group, name in groups
     )
+
+
+def _plain(group: tuple[Node, ...], text: str) -> str:
+    """The text of a grouping factor, or the name of the column that it is."""
+    first = group[0]
+    return first.name if isinstance(first, Name) and text == deparse(first) else text
 
 
 def _effects(bar: Binary, formula: str, functions: Collection[str]) -> list[Terms]:

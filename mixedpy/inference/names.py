@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.covariance import Diagonal, Unstructured
@@ -211,10 +212,15 @@ def variance_name(term: TermSchema) -> str:
 def start_values(
     design: Design, schema: Schema, start: npt.ArrayLike | Mapping[str, npt.ArrayLike], argument: str = "start"
 ) -> Floats:
-    """Check values for theta given as the argument of that name: one finite number per parameter."""
+    """Check values for theta given as the argument of that name: one finite number per parameter.
+
+    A Series with the parameters' names is read by name, in any order; anything else in the order of ``theta``.
+    """
     names = theta_names(design, schema)
     if isinstance(start, Mapping) and set(start) == {"theta"}:
         start = start["theta"]
+    if isinstance(start, pd.Series) and start.index.is_unique and set(start.index) == set(names):
+        start = start.loc[names]
     theta = _numbers(start, argument, names)
     if theta.shape != (len(names),):
         raise DataError(f"{argument}= has shape {theta.shape}; {len(names)} values are wanted: {', '.join(names)}")

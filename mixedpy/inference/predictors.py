@@ -170,6 +170,6 @@ def _new_weights(schema: Schema, newdata: Any) -> Floats | None:
     if schema.weights_name is None:
         return trials
     column = open_table(newdata).column(schema.weights_name)
-    if not isinstance(column, Numeric) or not np.all(column.values > 0):
-        raise DataError(f"the weights column {schema.weights_name!r} of newdata must hold positive numbers")
+    if not isinstance(column, Numeric) or not np.all((column.values > 0) & np.isfinite(column.values)):
+        raise DataError(f"the weights column {schema.weights_name!r} of newdata must hold positive, finite numbers")
     return column.values if trials is None else trials * column.values

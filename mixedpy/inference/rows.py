@@ -10,6 +10,7 @@ import pandas as pd
 
 from mixedpy.core.arrays import Floats
 from mixedpy.design import Schema
+from mixedpy.design.align import in_order, more_rows
 from mixedpy.errors import DataError
 
 __all__ = ["frame_on_rows", "on_rows", "response", "responses", "used"]
@@ -41,7 +42,7 @@ def _padded(schema: Schema, values: Floats) -> Floats:
 
 
 def responses(schema: Schema, Y: Any) -> tuple[Floats, pd.Index[Any]]:
-    """Check a matrix of responses given by the user, one per column.
+    """Check a matrix of responses given by the user, one per column; a DataFrame is aligned by its row labels.
 
     Returns
     -------
@@ -57,14 +58,17 @@ def responses(schema: Schema, Y: Any) -> tuple[Floats, pd.Index[Any]]:
         row of the fit is missing or infinite.
     """
     labels = Y.columns if isinstance(Y, pd.DataFrame) else None
+    aligned = _in_order(schema, Y, "the matrix of responses")
     try:
-        values = np.asarray(Y, dtype=float)
+        values = np.asarray(aligned, dtype=float)
     except (TypeError, ValueError):
         raise DataError(f"the responses are not a matrix of numbers but of type {type(Y).__name__}") from None
     n = len(schema.rows)
     if values.ndim != 2 or values.shape[0] not in (n, schema.n_total):
-        wanted = f"{n} rows" if n == schema.n_total else f"{n} (the rows used) or {schema.n_total} rows (all of them)"
-        raise DataError(f"the responses have shape {values.shape}; a matrix of {wanted}, one column each, is wanted")
+        raise DataError(
+            f"the responses have shape {values.shape}; a matrix of {_wanted(schema, 'rows')}, one column each, is "
+            f"wanted{more_rows(Y, schema.table_index)}"
+        )
     if values.shape[0] != n:
         values = values[schema.rows]
     bad = np.flatnonzero(~np.isfinite(values).all(0))
@@ -76,8 +80,24 @@ def responses(schema: Schema, Y: Any) -> tuple[Floats, pd.Index[Any]]:
     return values, pd.RangeIndex(values.shape[1]) if labels is None else labels
 
 
+def _in_order(schema: Schema, given: Any, what: str) -> Any:
+    """Align a Series or DataFrame with the rows of the table or, if it has as many as were used, with those."""
+    if not isinstance(given, pd.Series | pd.DataFrame):
+        return given
+    return in_order(given, schema.table_index if len(given) == schema.n_total else schema.index, what)
+
+
+def _wanted(schema: Schema, what: str) -> str:
+    n, n_total = len(schema.rows), schema.n_total
+    if n == n_total:
+        return f"{n} {what}"
+    return f"{n} {what} (those used, labelled as the fitted values) or {n_total} (all rows of the table)"
+
+
 def response(schema: Schema, y: npt.ArrayLike) -> Floats:
     """Check a response given by the user for the rows of the fit, or for all rows of the table.
+
+    A Series is aligned by its row labels, as :func:`mixedpy.design.align.in_order` says.
 
     Returns
     -------
@@ -87,17 +107,20 @@ def response(schema: Schema, y: npt.ArrayLike) -> Floats:
     Raises
     ------
     DataError
-        If it is not numeric, has neither length, or misses a value of a row of the fit.
+        If it is not numeric, has neither length or other row labels, or misses a value of a row of the fit.
     """
+    aligned = _in_order(schema, y, "the new response")
     try:
-        values = np.asarray(y, dtype=float)
+        values = np.asarray(aligned, dtype=float)
     except (TypeError, ValueError):
         raise DataError(f"the new response is not a sequence of numbers but of type {type(y).__name__}") from None
     values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     n = len(schema.rows)
     if values.shape not in ((n,), (schema.n_total,)):
-        wanted = f"{n} values" if n == schema.n_total else f"{n} (the rows used) or {schema.n_total} values (all rows)"
-        raise DataError(f"the new response has shape {values.shape}; {wanted} are wanted")
+        raise DataError(
+            f"the new response has shape {values.shape}; {_wanted(schema, 'values')} are "
+            f"wanted{more_rows(y, schema.table_index)}"
+        )
     values = values[schema.rows] if len(values) != n else values.copy()
     for what, found in (("missing", np.isnan(values)), ("infinite", np.isinf(values))):
         if found.any():

@@ -13,6 +13,7 @@ from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema
+from mixedpy.formula.syntax import Name
 from mixedpy.inference.criteria import criteria
 from mixedpy.inference.fitted import fitted, residuals
 from mixedpy.inference.glmm.augment import general_columns
@@ -163,7 +164,7 @@ def augment(design: Design, schema: Schema, record: FitRecord | GlmmRecord, data
     """Add fitted values, residuals and leverage to the columns of the table that the model reads."""
     columns = general_columns(design, record) if isinstance(record, GlmmRecord) else _linear_columns(design, record)
     added = frame_on_rows(schema, np.column_stack(list(columns.values())), list(columns))
-    return pd.concat([_table(schema, data), added], axis=1)
+    return pd.concat([_with_response(_table(schema, data), design, schema), added], axis=1)
 
 
 def _linear_columns(design: Design, record: FitRecord) -> dict[str, Floats]:
@@ -183,6 +184,19 @@ def _linear_columns(design: Design, record: FitRecord) -> dict[str, Floats]:
         ".weights": root**2,
         ".wtres": root * r,
     }
+
+
+def _with_response(table: pd.DataFrame, design: Design, schema: Schema) -> pd.DataFrame:
+    """The table with the response of a refit in the place of its own, where that is a column of numbers."""
+    node = schema.formula.response
+    if not isinstance(node, Name) or not pd.api.types.is_numeric_dtype(table[node.name]):
+        return table
+    rows = schema.rows if schema.na_action == "exclude" else slice(None)
+    values = table[node.name].to_numpy(np.float64, copy=True)
+    if np.array_equal(values[rows], design.y):
+        return table
+    values[rows] = design.y
+    return table.assign(**{node.name: values})
 
 
 def _table(schema: Schema, data: Any) -> pd.DataFrame:

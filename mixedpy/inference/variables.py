@@ -9,14 +9,25 @@ import numpy as np
 import pandas as pd
 
 from mixedpy.design import Schema
-from mixedpy.design.columns import Column, Factor, Floats, Numeric
+from mixedpy.design.columns import Column, Factor, Floats, Numeric, as_factor, n_rows, used_levels
 from mixedpy.design.encode import Encoding
 from mixedpy.design.frame import open_table
 from mixedpy.errors import DataError
 from mixedpy.formula.expressions import column_names
-from mixedpy.formula.syntax import Node
+from mixedpy.formula.syntax import Call, Name, Node
 
-__all__ = ["as_values", "fixed_variables", "grid_of", "grouping_variables", "model_columns", "rows_used", "typical"]
+__all__ = [
+    "as_values",
+    "fixed_variables",
+    "grid_of",
+    "grouping_variables",
+    "model_columns",
+    "rows_to_vary",
+    "rows_used",
+    "typical",
+]
+
+_FACTORS = frozenset({"factor", "as.factor", "ordered"})
 
 
 def model_columns(schema: Schema, data: Any) -> dict[str, Column]:
@@ -34,7 +45,7 @@ def model_columns(schema: Schema, data: Any) -> dict[str, Column]:
 
 
 def rows_used(schema: Schema, data: Any) -> pd.DataFrame:
-    """Build a table of the columns that the model reads, on the rows that the fit used.
+    """Build a table of the columns that the model reads, on the rows that the fit used; factors have used levels only.
 
     Raises
     ------
@@ -44,14 +55,41 @@ def rows_used(schema: Schema, data: Any) -> pd.DataFrame:
     columns = model_columns(schema, data)
     frame = {}
     for name, column in columns.items():
-        values = as_values(column)
-        if len(values) != schema.n_total:
+        if n_rows(column) != schema.n_total:
             raise DataError(
-                f"column `{name}` of the table now has {len(values)} rows and had {schema.n_total} when the model was "
-                "fitted; fit the model again to the table as it is now"
+                f"column `{name}` of the table now has {n_rows(column)} rows and had {schema.n_total} when the model "
+                "was fitted; fit the model again to the table as it is now"
             )
-        frame[name] = values[schema.rows]
+        kept = column.take(schema.rows)
+        frame[name] = as_values(kept if not isinstance(kept, Factor) or kept.logical else used_levels(kept))
     return pd.DataFrame(frame, index=schema.index)
+
+
+def rows_to_vary(schema: Schema, data: Any) -> pd.DataFrame:
+    """As :func:`rows_used`, for setting predictors to other values: numbers that enter as levels alone are categories.
+
+    Between the numbers of ``factor(k)`` the model has no value.
+    """
+    rows = rows_used(schema, data)
+    for name in _numbers_as_levels(schema) & set(rows):
+        column = open_table({name: rows[name]}).column(name)
+        if isinstance(column, Numeric):
+            rows[name] = as_values(as_factor(column))
+    return rows
+
+
+def _numbers_as_levels(schema: Schema) -> set[str]:
+    """Names of the columns that stand within ``factor()`` and nowhere else."""
+    within, elsewhere = set(), set(_names([schema.formula.response, *schema.offsets]))
+    elsewhere |= {name for name in (schema.weights_name, schema.offset_name) if name is not None}
+    for encoding in (schema.fixed, *(term.encoding for term in schema.terms)):
+        for variable in encoding.variables:
+            node = variable.node
+            if isinstance(node, Call) and node.function in _FACTORS and isinstance(node.arguments[0], Name):
+                within.add(node.arguments[0].name)
+            else:
+                elsewhere |= set(_names([node]))
+    return within - elsewhere
 
 
 def as_values(column: Column) -> Any:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.estimate import Engine, estimate_prepared, prepare
+from mixedpy.core.frozen import sealed
 from mixedpy.core.rank import independent_columns
 from mixedpy.core.record import FitRecord
 from mixedpy.core.refit.errors import record_errors
@@ -50,6 +51,7 @@ _SINGLE = 25
 """Replicates per batch where each is a fit of its own."""
 
 
+@sealed
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Bootstrap:
     """Bootstrap replicates of a fit, from :meth:`LmmFit.bootstrap`.

@@ -14,6 +14,8 @@ from mixedpy.core.arrays import Floats
 from mixedpy.core.family import Binomial
 from mixedpy.core.glmm.record import GlmmConvergence, GlmmRecord
 from mixedpy.core.record import FitRecord
+from mixedpy.design import TermSchema
+from mixedpy.formula import deparse
 from mixedpy.inference import influence
 from mixedpy.inference.fitted import fitted
 from mixedpy.inference.glmm.diagnose import alike_levels, separation
@@ -174,11 +176,16 @@ def _singularity(fit: Fit) -> list[Finding]:
                 f"{'direction' if rank == 1 else 'directions'}: a correlation, or several together, is at its limit."
             )
             advice = (
-                f"Try (... || {term.group}) without correlations, or leave out the effect with the least variance; "
+                f"Try (... || {_typed(term)}) without correlations, or leave out the effect with the least variance; "
                 "see repca()."
             )
             findings.append(Finding("singularity", "problem", text, advice))
     return findings or [Finding("singularity", "ok", "no variance is zero and no correlation is at its limit.")]
+
+
+def _typed(term: TermSchema) -> str:
+    """The grouping factor of a term as a formula has it."""
+    return deparse(term.grouping[0]) if len(term.grouping) == 1 else term.group
 
 
 def _and(names: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ def simulate(
     contrasts: Mapping[str, Any] | None = None,
     covariances: Mapping[str, str] | None = None,
     na_action: NaAction = "drop",
+    functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> pd.DataFrame:
     """Draw responses of a linear mixed model from its parameters.
 
@@ -48,7 +49,7 @@ def simulate(
     ----------
     formula : str
         The model, with or without a response: ``"y ~ x + (x | g)"`` or ``"~ x + (x | g)"``.
-    data : DataFrame or mapping
+    data : DataFrame, Table or mapping
         Predictors and grouping factors, such as :func:`mixedpy.design` makes; a response in it is not read.
     beta : array or mapping
         Fixed effects, in the order of the columns or by name.
@@ -61,7 +62,7 @@ def simulate(
         Number of simulations.
     seed : int or numpy Generator, optional
         Source of the random numbers.
-    weights, offset, contrasts, covariances, na_action
+    weights, offset, contrasts, covariances, na_action, functions
         As for :func:`mixedpy.lmer`.
 
     Returns
@@ -86,7 +87,7 @@ def simulate(
     >>> fit.fixef.round(1).to_dict()
     {'(Intercept)': 10.1, 'time': 2.0}
     """
-    built = _built(formula, data, weights, offset, contrasts, covariances, na_action)
+    built = _built(formula, data, weights, offset, contrasts, covariances, na_action, functions)
     if isinstance(sigma, bool) or not isinstance(sigma, int | float | np.number) or not 0.0 < float(sigma) < np.inf:
         raise DataError(f"sigma={sigma!r} must be a positive number, the residual standard deviation")
     fixed = _parameters("beta", beta, list(built.schema.fixed_names))
@@ -105,29 +106,25 @@ def _built(
     contrasts: Mapping[str, Any] | None,
     covariances: Mapping[str, str] | None,
     na_action: NaAction,
+    functions: Mapping[str, Callable[..., Any]] | None,
 ) -> Built:
     """Build the design with a response of zeros in the place of the formula's own."""
     table = open_table(data)
     _, tilde, right = formula.partition("~") if isinstance(formula, str) else ("", "", "")
     if not tilde:
-        parse(formula)  # says what is wrong
+        parse(formula, functions or {})  # says what is wrong
     response = _RESPONSE
     while response in table.names:
         response += "_"
-    if isinstance(data, pd.DataFrame):
-        complete: Any = data.assign(**{response: 0.0})
-    else:
-        columns = {name: table.source[name] for name in table.names}
-        n = len(next(iter(columns.values()), ()))
-        complete = {**columns, response: np.zeros(n)}
     return build(
         f"{response} ~ {right}",
-        complete,
+        table.with_columns({response: np.zeros(table.length())}),
         weights=weights,
         offset=offset,
         contrasts=contrasts,
         covariances=covariances,
         na_action=na_action,
+        functions=functions,
     )
 
 

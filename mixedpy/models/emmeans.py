@@ -22,6 +22,7 @@ from mixedpy.inference.joint import joint_test
 from mixedpy.inference.multiplicity import Adjust, Family, adjusted_pvalues, check_adjust, critical_values
 from mixedpy.inference.transformation import Transformation, transformation_of
 from mixedpy.models.joint_tests import JointTable, joint_table
+from mixedpy.models.kept import kept_table
 from mixedpy.models.means_record import RecordTable, by_groups, label_text
 from mixedpy.models.memo import check_ddf, inference_of
 
@@ -308,7 +309,7 @@ def emmeans(
             f"type='response': the way back from {fit.schema.response} is not known; log, log2, log10, log1p, sqrt and "
             "exp of a column, or of a column plus a number, and scale of a column are. Use type='link'"
         )
-    grid = reference_grid(fit.schema, fit.design, fit.request.data, at)
+    grid = reference_grid(fit.schema, fit.design, kept_table(fit), at)
     return _averaged_table(
         fit, grid, specs, by, weights, ddf, level, adjust, name="emmean", known=known, response=type == "response"
     )
@@ -326,8 +327,9 @@ def emtrends(
     adjust: str | None,
 ) -> MeansTable:
     """Estimate slopes in a numeric predictor; see ``LmmFit.emtrends``."""
-    points = reference_grid(fit.schema, fit.design, fit.request.data, at)
-    grid = trend_grid(fit.schema, fit.request.data, points, var)
+    data = kept_table(fit)
+    points = reference_grid(fit.schema, fit.design, data, at)
+    grid = trend_grid(fit.schema, data, points, var)
     return _averaged_table(fit, grid, specs, by, weights, ddf, level, adjust, name=f"{var}.trend", trend=var)
 
 

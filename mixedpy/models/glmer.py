@@ -58,7 +58,7 @@ def glmer(
         Numbers of trials of a binomial response; weights that divide the dispersion of gaussian, gamma and inverse
         gaussian responses; frequencies otherwise.
     offset : str or (n,) array, optional
-        Known part of the linear predictor.
+        Known part of the linear predictor. As for :func:`mixedpy.lmer` a Series is aligned by its row labels.
     contrasts, covariances, na_action, functions
         As for :func:`mixedpy.lmer`.
     start : array or dict, optional

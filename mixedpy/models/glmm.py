@@ -12,6 +12,7 @@ import pandas as pd
 from mixedpy.core.arrays import Design
 from mixedpy.core.control import Control
 from mixedpy.core.family import Family
+from mixedpy.core.frozen import sealed
 from mixedpy.core.glmm.record import GlmmConvergence, GlmmRecord
 from mixedpy.design import Schema
 from mixedpy.errors import MixedpyError
@@ -43,6 +44,7 @@ from mixedpy.report.text import print_text
 __all__ = ["GlmmFit", "fit_glmm_request"]
 
 
+@sealed
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class GlmmFit(Estimated, Views, Checking):
     """A generalized linear mixed model fitted by :func:`mixedpy.glmer`; nothing that is called on it changes it.
@@ -459,7 +461,8 @@ class GlmmFit(Estimated, Views, Checking):
         ----------
         y : (n,) array, or (n, 2) array
             The response of the rows used, or of all rows of the table, as it was: proportions where the weights are
-            trials, two levels as text, or successes and failures for ``cbind``.
+            trials, two levels as text, or successes and failures for ``cbind``. A Series or DataFrame is aligned by its
+            row labels.
 
         Raises
         ------
@@ -521,7 +524,7 @@ class GlmmFit(Estimated, Views, Checking):
             "functions": functions,
         }
         changed = {name: value for name, value in options.items() if value is not KEEP}
-        new = self.request.formula if formula is None else update_formula(self.formula, formula)
+        new = self.request.formula if formula is None else update_formula(self.formula, formula, self.schema.functions)
         return fit_glmm_request(replace(self.request, formula=new, start=start, **changed))
 
     def __str__(self) -> str:

@@ -11,12 +11,13 @@ import numpy as np
 
 from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import FitRecord
-from mixedpy.design.columns import Factor, Numeric, as_factor
+from mixedpy.design.columns import Factor, Numeric, as_factor, used_levels
 from mixedpy.inference.glmm.variance import icc_defined
 from mixedpy.inference.variables import fixed_variables, grouping_variables, model_columns
 from mixedpy.models.check import check_fit
 from mixedpy.models.files import check_folder, write_whole
 from mixedpy.models.glmm_tables import auxiliary_table, summary_record_of
+from mixedpy.models.kept import kept_table
 from mixedpy.models.tables import wald_limits
 from mixedpy.report import parts
 from mixedpy.report.grids import Grid, Section
@@ -67,7 +68,7 @@ def _data(fit: Fit) -> PageSection:
     if schema.missing:
         counted = ", ".join(f"{column} in {count:,}" for column, count in schema.missing)
         texts.append(f"Rows with missing values are left out: {counted}.")
-    read = model_columns(schema, fit.request.data)
+    read = model_columns(schema, kept_table(fit))
     labels = {name for group in fit.ngroups for name in grouping_variables(schema, group, read)[0]}
     labels -= {name for group in fit.ngroups for name in grouping_variables(schema, group, read)[1]}
     labels -= set(fixed_variables(schema, read))
@@ -88,6 +89,7 @@ def _column_row(name: str, column: Any) -> tuple[str, ...]:
         text = f"{low.strip()} to {high.strip()}, mean {mean.strip()}, sd {sd.strip()}"
         return name, "numbers", missing, text
     assert isinstance(column, Factor)
+    column = column if column.logical else used_levels(column)
     shown = ", ".join(column.levels[:6]) + (", ..." if len(column.levels) > 6 else "")
     kind = "true or false" if column.logical else "ordered categories" if column.ordered else "categories"
     return name, kind, missing, f"{len(column.levels):,}: {shown}"

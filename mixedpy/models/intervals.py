@@ -239,7 +239,7 @@ class IntervalMethods:
             Covariance parameters to simulate from instead of the estimates.
         sigma : float, optional
             Residual standard deviation to simulate from instead of the estimate.
-        newdata : DataFrame or mapping, optional
+        newdata : DataFrame, Table or mapping, optional
             Another design: a table with the predictors and grouping factors, with any number of rows and groups. The
             response may be left out.
         ddf : {"kenward-roger", None}

@@ -15,6 +15,7 @@ from mixedpy.errors import DataError
 from mixedpy.inference.ddf import Inference
 from mixedpy.inference.grid import Averaging, Grid, Weights, averaging, reference_grid, term_columns
 from mixedpy.inference.joint import JointTest, estimable_part, joint_test
+from mixedpy.models.kept import kept_table
 from mixedpy.models.means_record import RecordTable
 from mixedpy.models.memo import inference_of
 
@@ -81,7 +82,7 @@ def joint_tests(
 ) -> JointTable:
     """Test all terms by contrasts of marginal means; see ``LmmFit.joint_tests``."""
     within = () if by is None else (by,) if isinstance(by, str) else tuple(by)
-    grid = reference_grid(fit.schema, fit.design, fit.request.data, at, spread=True)
+    grid = reference_grid(fit.schema, fit.design, kept_table(fit), at, spread=True)
     for name in within:
         if name not in grid.values:
             raise DataError(f"joint_tests: by={name!r} is no predictor of the fixed part")

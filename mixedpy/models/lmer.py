@@ -41,7 +41,8 @@ def lmer(
     weights : str or (n,) array, optional
         Prior weights, a column name or values: the residual variance of row i is sigma^2 / weights[i].
     offset : str or (n,) array, optional
-        Known part of the linear predictor.
+        Known part of the linear predictor. A Series of weights or offsets is aligned with the table by its row labels;
+        arrays and lists are in the order of the rows.
     contrasts : dict, optional
         Coding of factors of the fixed part, column name -> ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"``,
         ``"sdif"``, ``"SAS"`` or a matrix; by default R's.
@@ -54,7 +55,7 @@ def lmer(
         What to do with rows with missing values: leave them out; leave them out and pad residuals and fitted values
         with NaN; or raise an error.
     start : array, optional
-        Starting values of ``theta``, in the order of ``fit.theta``.
+        Starting values of ``theta``, in the order of ``fit.theta``, or a Series with its names.
     control : Control
         How the fit is computed.
     functions : dict, optional

@@ -12,6 +12,7 @@ import pandas as pd
 
 from mixedpy.core.arrays import Design
 from mixedpy.core.control import Control
+from mixedpy.core.frozen import sealed
 from mixedpy.core.record import Convergence, FitRecord
 from mixedpy.design import Schema
 from mixedpy.errors import MixedpyError
@@ -36,6 +37,7 @@ from mixedpy.report.text import print_text
 __all__ = ["LmmFit", "fit_request"]
 
 
+@sealed
 @dataclass(frozen=True, slots=True, weakref_slot=True, repr=False, eq=False)
 class LmmFit(Estimated, Views, Diagnostics, Testing, IntervalMethods, Explaining):
     """A linear mixed model fitted by :func:`mixedpy.lmer`; nothing that is called on it changes it.
@@ -268,12 +270,13 @@ class LmmFit(Estimated, Views, Diagnostics, Testing, IntervalMethods, Explaining
         Parameters
         ----------
         y : (n,) array
-            The response of the rows used, or of all rows of the table.
+            The response of the rows used, or of all rows of the table. A Series is aligned by its row labels, which are
+            those of ``fit.fitted`` or of the table; arrays are in the order of the rows.
 
         Raises
         ------
         DataError
-            If the length fits neither, or a value of a row used is missing or infinite.
+            If the length fits neither, the row labels are others, or a value of a row used is missing or infinite.
         """
         design = replace(self.design, y=rows.response(self.schema, y))
         record = fitting.estimate_design(design, self.schema, self.request, None)

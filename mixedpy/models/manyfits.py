@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mixedpy.core.arrays import Design
+from mixedpy.core.frozen import sealed
 from mixedpy.core.refit.refit import Refits
 from mixedpy.design import Schema
 from mixedpy.errors import ConvergenceWarning, warn
@@ -18,6 +19,7 @@ from mixedpy.models.request import Request
 __all__ = ["ManyFits", "warn_of_failures"]
 
 
+@sealed
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class ManyFits:
     """Fits of one model to B responses; nothing that is called on it changes it.

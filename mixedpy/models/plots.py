@@ -23,8 +23,9 @@ from mixedpy.inference.intervals import check_level
 from mixedpy.inference.ranef import effect_covariances
 from mixedpy.inference.shrinkage import shrinkage
 from mixedpy.inference.varcorr import variance_components
-from mixedpy.inference.variables import fixed_variables, grid_of, grouping_variables, rows_used
+from mixedpy.inference.variables import fixed_variables, grid_of, grouping_variables, rows_to_vary
 from mixedpy.models.fitting import check_offset_is_a_column
+from mixedpy.models.kept import kept_table
 from mixedpy.report.plots.effects import draw_effects
 from mixedpy.report.plots.ranef import draw_caterpillar, draw_qq
 from mixedpy.report.plots.records import (
@@ -192,7 +193,7 @@ class Plots:
         """
         fit, group = self.fit, self._group(group)
         check_offset_is_a_column(fit.request)
-        rows = rows_used(fit.schema, fit.request.data)
+        rows = rows_to_vary(fit.schema, kept_table(fit))
         x = self._predictor(x, rows, group)
         k = next(k for k, term in enumerate(fit.schema.terms) if term.group == group)
         chosen = self._levels(k, levels, most)
@@ -291,7 +292,7 @@ class Plots:
             Where to draw, one for each of ``x``.
         """
         check_level(level)
-        rows = rows_used(self.fit.schema, self.fit.request.data)
+        rows = rows_to_vary(self.fit.schema, kept_table(self.fit))
         known = fixed_variables(self.fit.schema, rows.columns)
         wanted = [name for name in known if name != by] if x is None else [x] if isinstance(x, str) else list(x)
         for name in [*wanted, *([] if by is None else [by])]:

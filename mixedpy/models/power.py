@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from mixedpy.core.arrays import Design, Floats, RandomTerm
 from mixedpy.core.boundary.spectral import simulate_rlrt, spectrum
@@ -17,12 +16,14 @@ from mixedpy.core.control import Control
 from mixedpy.core.covariance import Diagonal, Template, Unstructured
 from mixedpy.core.distributions import beta_quantile, f_sf
 from mixedpy.core.estimate import prepare
+from mixedpy.core.frozen import sealed
 from mixedpy.core.record import FitRecord
 from mixedpy.core.refit.ratio import LikelihoodRatio
 from mixedpy.core.refit.refit import Refits, refit_all
 from mixedpy.core.refit.replicate import draw_responses, interior
 from mixedpy.core.second_order.fit import fit_blocks
 from mixedpy.design import Schema, build
+from mixedpy.design.frame import open_table
 from mixedpy.errors import DataError, IntervalWarning, MixedpyError, warn
 from mixedpy.formula.syntax import Name, walk
 from mixedpy.inference.bootstrap import Batch, batches, check_nsim
@@ -52,6 +53,7 @@ _ROUNDING = 1e-6
 _INTERCEPT = "(Intercept)"
 
 
+@sealed
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Power:
     """Simulated power of a test, from :meth:`LmmFit.power`.
@@ -234,20 +236,21 @@ def _new_design(fit: LmmFit, newdata: Any) -> tuple[Design, Schema]:
     for what, column in (("weights", request.weights), ("offset", request.offset)):
         if column is not None and not isinstance(column, str):
             raise DataError(f"the fit has {what} given as an array, which new rows lack; put them into a column")
-    table = pd.DataFrame(newdata)
+    table = open_table(newdata)
     rng = np.random.default_rng(0)
     made_up = {
-        node.name: rng.uniform(0.5, 1.5, len(table))
+        node.name: rng.uniform(0.5, 1.5, table.length())
         for node in walk(fit.schema.formula.response)
-        if isinstance(node, Name) and node.name not in table.columns
+        if isinstance(node, Name) and node.name not in table.names
     }
     built = build(
         request.formula,
-        table.assign(**made_up),
+        table.with_columns(made_up),
         weights=request.weights,
         offset=request.offset,
         contrasts=request.contrasts,
         covariances=request.covariances,
+        functions=request.functions,
     )
     if built.schema.fixed_names != fit.schema.fixed_names:
         raise DataError(
@@ -275,7 +278,8 @@ def _parameters(
     place = {(term.name, term.effects): k for k, term in enumerate(fit.schema.terms)}
     order = [place[term.name, term.effects] for term in schema.terms]
     beta = record.beta.copy()
-    for name, value in (fixef or {}).items():
+    for given, value in (fixef or {}).items():
+        name = _spelled(given, fit.schema.fixed_names)
         if name not in fit.schema.fixed_names:
             raise DataError(f"fixef names {name!r}; the fixed effects are {', '.join(fit.schema.fixed_names)}")
         beta[fit.schema.fixed_names.index(name)] = float(value)
@@ -300,11 +304,18 @@ def _parameters(
     )
 
 
+def _spelled(name: str, known: Sequence[str]) -> str:
+    """A name as the fit has it: R keeps the backticks of a column that needs them, and they may be left out."""
+    quoted = f"`{name}`"
+    return quoted if name not in known and quoted in known else name
+
+
 def _resolve(
     design: Design, schema: Schema, record: FitRecord, control: Control, test: str, ddf: Ddf
 ) -> tuple[str, _FixedTest | _RandomTest]:
     """Find what a name stands for: a fixed effect, a fixed term, or a random term."""
     names = list(schema.fixed_names)
+    test = _spelled(test, [*names, *schema.term_labels, *(term.name for term in schema.terms)])
     columns: list[int] = []
     if test in names:
         columns = [names.index(test)]

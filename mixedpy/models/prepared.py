@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from mixedpy.core.arrays import Design
 from mixedpy.core.control import Control
 from mixedpy.core.estimate import Engine, estimate_prepared
 from mixedpy.core.estimate import prepare as prepare_engine
+from mixedpy.core.frozen import sealed
 from mixedpy.core.refit.refit import refit_all
 from mixedpy.core.refit.respond import respond
 from mixedpy.core.refit.responses import reduce_responses
@@ -25,6 +26,7 @@ from mixedpy.models.request import DEFAULT_CONTROL, Column, NaAction, Request
 __all__ = ["Prepared", "prepare"]
 
 
+@sealed
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Prepared:
     """A linear mixed model whose columns, cross-products and symbolic factorization are ready; see :func:`prepare`.
@@ -66,7 +68,8 @@ class Prepared:
         Parameters
         ----------
         y : (n,) array, optional
-            The response of the rows used, or of all rows of the table; by default that of the table.
+            The response of the rows used, or of all rows of the table; by default that of the table. A Series is
+            aligned by its row labels, arrays are in the order of the rows.
         reml : bool
             Whether to minimize the REML criterion rather than the deviance of maximum likelihood.
         start : array, optional
@@ -80,7 +83,7 @@ class Prepared:
         Raises
         ------
         DataError
-            If the response has the wrong length, is constant, or misses a value.
+            If the response has the wrong length, other row labels, or misses a value, or is constant.
 
         Examples
         --------
@@ -116,7 +119,8 @@ class Prepared:
         Parameters
         ----------
         Y : (n, B) array or DataFrame
-            Responses, one per column, for the rows used or for all rows of the table.
+            Responses, one per column, for the rows used or for all rows of the table. A DataFrame is aligned by its row
+            labels, an array is in the order of the rows.
         reml : bool
             Whether to minimize the REML criterion rather than the deviance of maximum likelihood.
         start : array, optional
@@ -130,7 +134,7 @@ class Prepared:
         Raises
         ------
         DataError
-            If the shape is wrong or a value is missing.
+            If the shape is wrong, the row labels are others, or a value is missing.
 
         Warns
         -----
@@ -172,12 +176,13 @@ def prepare(
     covariances: Mapping[str, str] | None = None,
     na_action: NaAction = "drop",
     control: Control = DEFAULT_CONTROL,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Prepared:
     """Do all work of a linear mixed model that does not depend on the response, for loops over responses.
 
     Parameters
     ----------
-    formula, data, weights, offset, contrasts, covariances, na_action, control
+    formula, data, weights, offset, contrasts, covariances, na_action, control, functions
         As for :func:`mixedpy.lmer`.
 
     Returns
@@ -191,6 +196,6 @@ def prepare(
     >>> mp.prepare("Yield ~ 1 + (1 | Batch)", mp.datasets.load("Dyestuff"))
     <prepared model Yield ~ 1 + (1 | Batch): 30 rows; levels: Batch 6>
     """
-    request = Request(formula, data, True, weights, offset, contrasts, covariances, na_action, None, control)
+    request = Request(formula, data, True, weights, offset, contrasts, covariances, na_action, None, control, functions)
     built = fitting.build_design(request)
     return Prepared(prepare_engine(built.design, control), built.design, built.schema, request)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from mixedpy.core.frozen import sealed
 from mixedpy.errors import IntervalWarning, warn
 from mixedpy.inference import profile as inference
 from mixedpy.inference.intervals import normal_cutoff
@@ -23,6 +24,7 @@ __all__ = ["Profile", "profile_fit", "profile_limits", "warn_of_missing"]
 Parm = str | int | Sequence[str | int] | None
 
 
+@sealed
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Profile:
     """Profile likelihood of a fit, from :meth:`LmmFit.profile`.

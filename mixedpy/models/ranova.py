@@ -19,6 +19,7 @@ from mixedpy.formula.bars import HOMOGENEOUS, expand_bar, split_bars
 from mixedpy.formula.parser import parse_sides
 from mixedpy.inference.criteria import criteria
 from mixedpy.models import fitting
+from mixedpy.models.kept import kept_table
 from mixedpy.models.printed import AnovaTable, anova_table
 from mixedpy.models.update import update_formula
 
@@ -48,14 +49,14 @@ class _Term:
     @property
     def shown(self) -> str:
         """As it was typed, for the print-out."""
-        return self.text(self.left) if self.bar.structure is not None else f"({self.left} | {self.bar.name})"
+        return self.text(self.left) if self.bar.structure is not None else f"({self.left} | {self.bar.typed})"
 
     def text(self, left: str) -> str:
         """With another left side, in its covariance structure."""
         if self.structure == "us" and self.bar.structure is None:
-            return f"({left} | {self.bar.name})"
+            return f"({left} | {self.bar.typed})"
         usual = self.hom == HOMOGENEOUS[self.structure]
-        return f"{self.structure}({left} | {self.bar.name}{'' if usual else f', hom = {str(self.hom).upper()}'})"
+        return f"{self.structure}({left} | {self.bar.typed}{'' if usual else f', hom = {str(self.hom).upper()}'})"
 
 
 def ranova(fit: LmmFit, reduce_terms: bool) -> AnovaTable:
@@ -65,6 +66,7 @@ def ranova(fit: LmmFit, reduce_terms: bool) -> AnovaTable:
             "this fit comes from refit(), so its response is not in the table; put the response into the table and "
             "call lmer()"
         )
+    kept_table(fit)
     own = criteria(fit.record)
     labels, npar, loglik = ["<none>"], [own.npar], [own.loglik]
     for deletion in _deletions(fit, reduce_terms):

@@ -8,6 +8,7 @@ import numpy as np
 
 from mixedpy.core.boundary.spectral import MOST_LEVELS, simulate_rlrt, spectrum
 from mixedpy.core.estimate import estimate_prepared, prepare
+from mixedpy.core.frozen import sealed
 from mixedpy.core.linear import linear_criterion
 from mixedpy.errors import MixedpyError
 from mixedpy.inference.names import variance_name
@@ -21,6 +22,7 @@ __all__ = ["RlrtResult", "rlrt"]
 _ROUNDING = 1e-6
 
 
+@sealed
 @dataclass(frozen=True, slots=True, repr=False)
 class RlrtResult:
     """An exact restricted likelihood-ratio test.

@@ -10,6 +10,7 @@ import pandas as pd
 
 from mixedpy.inference.tidy import Effects, Scale, augment, glance, tidy
 from mixedpy.models.html_report import write_report
+from mixedpy.models.kept import kept_table
 from mixedpy.models.plots import Plots
 from mixedpy.models.storage.save import save_fit
 
@@ -95,8 +96,13 @@ class Views:
         In a generalized fit ``.fitted``, ``.fixed`` and ``.eta`` are on the scale of the link and ``.mu`` is the mean;
         ``.resid`` are deviance residuals (NaN for a family that has none), ``.wtres`` Pearson residuals, and ``.hat``
         is the leverage of the working linear model, where R has a figure of which it warns.
+
+        Raises
+        ------
+        DataError
+            If the table was changed after the fit.
         """
-        return augment(self.design, self.schema, self.record, self.request.data)
+        return augment(self.design, self.schema, self.record, kept_table(self))
 
     def report(self: Fit, path: str | os.PathLike[str], *, title: str | None = None) -> None:  # type: ignore[misc]
         """Write one self-contained HTML page: data, model, tables, plots, and diagnostics in words.
@@ -114,6 +120,8 @@ class Views:
         ------
         MixedpyError
             If matplotlib or jinja2 is not installed.
+        DataError
+            If the table was changed after the fit.
         OSError
             If the folder does not exist or cannot be written to.
         """
@@ -135,6 +143,6 @@ class Views:
         OSError
             If the folder does not exist or cannot be written to.
         DataError
-            If the row labels are of a type that cannot be saved.
+            If the row labels are of a type that cannot be saved, or the table was changed after the fit.
         """
         save_fit(self, path)

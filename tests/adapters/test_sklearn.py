@@ -95,3 +95,70 @@ def test_least_squares_without_groups(data):
 def test_mistakes_are_named(data, options: dict, message: str):
     with pytest.raises(ValueError, match=message):
         MixedRegressor(**options).fit(*data)
+
+
+def of_type(kind: str, subject: pd.Series) -> pd.Series:
+    match kind:
+        case "text":
+            return "s" + subject.astype(str)
+        case "category":
+            return ("s" + subject.astype(str)).astype("category")
+        case "date":
+            return pd.to_datetime("2020-01-01") + pd.to_timedelta(subject.astype(int), unit="D")
+        case "boolean":
+            return subject.astype(int) > 340
+    return subject.astype(int)
+
+
+@pytest.mark.parametrize("kind", ["text", "category", "date", "boolean", "integer"])
+def test_groups_of_any_type(data, kind):
+    X, y = data
+    typed = X.assign(Subject=of_type(kind, mp.datasets.load("sleepstudy")["Subject"]), more=np.sqrt(np.arange(len(X))))
+    numbers = typed.assign(Subject=typed["Subject"].astype("category").cat.codes.astype(float))
+    model, wanted = (MixedRegressor(groups=["Subject"], slopes=["Days"]).fit(table, y) for table in (typed, numbers))
+    np.testing.assert_allclose(model.coef_, wanted.coef_, rtol=1e-7)
+    np.testing.assert_array_equal(model.predict(typed), wanted.predict(numbers))
+    np.testing.assert_array_equal(model.predict(typed.iloc[[50, 3]]), model.predict(typed)[[50, 3]])
+    assert list(model.feature_names_in_) == ["Days", "Subject", "more"]
+    as_objects = MixedRegressor(groups=[1], slopes=[0]).fit(typed.to_numpy(dtype=object), y)
+    np.testing.assert_allclose(as_objects.predict(typed.to_numpy(dtype=object)), model.predict(typed), rtol=1e-6)
+    weights = np.where(np.arange(len(y)) % 3 == 0, 0.0, 2.0)
+    weighted, without = (
+        MixedRegressor(groups=["Subject"]).fit(typed, y, sample_weight=weights),
+        MixedRegressor(groups=["Subject"]).fit(typed[weights > 0], y[weights > 0]),
+    )
+    np.testing.assert_allclose(weighted.predict(typed), without.predict(typed), rtol=1e-6)
+
+
+def test_text_groups_in_polars_and_cross_validation(data):
+    pl = pytest.importorskip("polars")
+    X, y = data
+    typed = X.assign(Subject="s" + X["Subject"].astype(int).astype(str))
+    model = MixedRegressor(groups=["Subject"])
+    wanted = clone(model).fit(typed, y).predict(typed)
+    np.testing.assert_array_equal(clone(model).fit(pl.from_pandas(typed), y).predict(pl.from_pandas(typed)), wanted)
+    scores = cross_val_score(model, typed, y, groups=typed["Subject"], cv=GroupKFold(3), error_score="raise")
+    assert scores.shape == (3,)
+
+
+def test_bad_tables_with_text_groups(data):
+    X, y = data
+    typed = X.assign(Subject="s" + X["Subject"].astype(int).astype(str))
+    model = MixedRegressor(groups=["Subject"])
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        clone(model).fit(typed.assign(Days=typed["Subject"]), y)
+    with pytest.raises(ValueError, match="grouping column Subject has no value in 1 rows"):
+        clone(model).fit(typed.assign(Subject=typed["Subject"].where(typed.index != 3)), y)
+    fitted = clone(model).fit(typed, y)
+    with pytest.raises(ValueError, match="feature names"):
+        fitted.predict(typed.rename(columns={"Days": "days"}))
+    with pytest.raises(ValueError, match="now missing"):
+        fitted.predict(typed[["Subject"]])
+    with pytest.raises(ValueError, match="1 features"):
+        MixedRegressor(groups=[1]).fit(X.to_numpy(), y).predict(np.ones((3, 1)))
+    with pytest.raises(ValueError, match="NaN"):
+        fitted.predict(typed.assign(Days=np.nan))
+    only = MixedRegressor(groups=["Subject"]).fit(typed[["Subject"]], y)
+    assert only.coef_.shape == (0,)
+    with pytest.raises(ValueError, match="2D"):
+        MixedRegressor(groups=[0]).fit(np.arange(5.0), np.arange(5.0))

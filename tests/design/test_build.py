@@ -78,7 +78,7 @@ BAD: list[tuple[str, pd.DataFrame, dict[str, Any], tuple[str, ...]]] = [
     ("y ~ Days + (1 | g)", changed(Days=HOLES, y=np.where(np.isnan(HOLES), 1.0, np.nan)), {}, ("no row is complete",)),
     ("y ~ Days + (1 | g)", changed(Days=pd.Timestamp("2020-01-01")), {}, ("`Days`", "datetime")),
     ("y ~ Days + (1 | g)", changed(Days=1j), {}, ("`Days`", "complex")),
-    ("y ~ Days + (1 | g)", changed(Days=[[1]] * 24), {}, ("`Days`", "object")),
+    ("y ~ Days + (1 | g)", changed(Days=[[1]] * 24), {}, ("`Days`", "type list")),
     ("y ~ Days + offset(f) + (1 | g)", table(), {}, ("offset(f)", "numeric")),
 ]
 

@@ -138,3 +138,18 @@ def test_the_name_of_the_package_of_designs_still_imports():
 
     assert callable(build)
     assert callable(mp.design)
+
+
+def test_functions_of_the_user():
+    study = mp.design(crossed={"g": 5, "x": [0.0, 1.0, 2.0, 3.0]})
+    functions = {"late": lambda x: np.maximum(x - 1.0, 0.0)}
+    by_name, by_hand = (
+        mp.simulate(f"~ {term} + (1 | g)", table, [1.0, 2.0], [0.5], 1.0, seed=4, functions=made)
+        for term, table, made in (
+            ("late(x)", study, functions),
+            ("z", study.assign(z=np.maximum(study["x"] - 1.0, 0.0)), None),
+        )
+    )
+    assert_frame_equal(by_name, by_hand)
+    with pytest.raises(mp.FormulaError, match="late"):
+        mp.simulate("~ late(x) + (1 | g)", study, [1.0, 2.0], [0.5], 1.0)

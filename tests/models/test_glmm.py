@@ -239,3 +239,15 @@ def test_zeros_have_their_own_predictors() -> None:
 def test_html(fit: mp.GlmmFit) -> None:
     assert "binomial" in fit._repr_html_()
     assert "z value" in fit.summary()._repr_html_()
+
+
+def test_update_of_a_formula_with_functions_of_the_user():
+    data = mp.datasets.load("grouseticks").head(150)
+    fit = mp.glmer(
+        "TICKS ~ high(HEIGHT) + (1 | BROOD)",
+        data,
+        family="poisson",
+        functions={"high": lambda h: (h > 450).astype(float)},
+    )
+    assert fit.update(". ~ . - high(HEIGHT)").formula == "TICKS ~ (1 | BROOD)"
+    assert fit.update(". ~ . + YEAR").formula == "TICKS ~ high(HEIGHT) + (1 | BROOD) + YEAR"

@@ -76,3 +76,33 @@ def test_cubic_regression_splines_span_those_of_mgcv(case: dict[str, Any]) -> No
     change = np.linalg.lstsq(theirs, ours, rcond=None)[0]
     np.testing.assert_allclose(theirs @ change, ours, atol=1e-10)
     assert np.linalg.cond(change) < 1e3
+
+
+@pytest.mark.parametrize(
+    ("formula", "column", "value", "said"),
+    [
+        ("Reaction ~ Days + (Days | Subject)", "Days", np.inf, "`Days` is infinite in 1 of 180 rows of the new data"),
+        ("Reaction ~ log(Days + 1) + (1 | Subject)", "Days", -1.0, r"`log\(Days \+ 1\)` is infinite in 1 of"),
+        ("Reaction ~ log(Days + 1) + (1 | Subject)", "Days", -2.0, r"`log\(Days \+ 1\)` is not a number in 1 of"),
+        ("Reaction ~ bs(Days, df = 4) + (1 | Subject)", "Days", np.inf, r"`bs\(Days, df = 4\)` is .* in 1 of"),
+        ("Reaction ~ 1 + offset(Days) + (1 | Subject)", "Days", -np.inf, "`offset` is infinite in 1 of 180 rows"),
+    ],
+)
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_values_that_are_not_finite(formula, column, value, said):
+    data = mp.datasets.load("sleepstudy").astype({column: float})
+    fit = mp.lmer(formula, data)
+    new = data.copy()
+    new.loc[new.index[7], column] = value
+    for use in (fit.predict, lambda table: fit.simulate(newdata=table)):
+        with pytest.raises(mp.DataError, match=f"{said}.*first in row 7"):
+            use(new)
+    new.loc[new.index[7], column] = np.nan
+    assert list(np.flatnonzero(fit.predict(new).isna())) == [7]
+
+
+def test_weights_of_new_rows_are_finite():
+    data = mp.datasets.load("sleepstudy").assign(w=1.0)
+    fit = mp.lmer("Reaction ~ Days + (1 | Subject)", data, weights="w")
+    with pytest.raises(mp.DataError, match="'w' of newdata must hold positive, finite numbers"):
+        fit.simulate(newdata=data.assign(w=np.inf))

@@ -212,3 +212,19 @@ def test_newdata_must_have_the_levels_of_the_fit() -> None:
     fewer = table[table["recipe"] != "C"].assign(recipe=lambda t: t["recipe"].astype(str))
     with pytest.raises(mp.DataError, match="must have the levels of the fit"):
         _fit("cake_additive").power("recipe", 5, newdata=fewer)
+
+
+def test_newdata_may_be_any_table() -> None:
+    pl, pa = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    data = mp.datasets.load("sleepstudy")
+    fit = mp.lmer(
+        "Reaction ~ late(Days) + (1 | Subject)", data, functions={"late": lambda days: np.maximum(days - 2.0, 0.0)}
+    )
+    few = data[data["Days"] < 6].drop(columns="Reaction").reset_index(drop=True)
+    wanted = fit.power("late(Days)", 20, seed=1, newdata=few).pvalues
+    columns = {name: few[name] for name in few}
+    for table in (columns, pl.from_pandas(few), pa.Table.from_pandas(few)):
+        np.testing.assert_array_equal(fit.power("late(Days)", 20, seed=1, newdata=table).pvalues, wanted)
+    for empty in ({}, pl.DataFrame(), 3):
+        with pytest.raises(mp.DataError, match=r"Days|type int"):
+            fit.power("late(Days)", 20, seed=1, newdata=empty)

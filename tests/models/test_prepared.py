@@ -117,3 +117,17 @@ def test_impossible_responses_are_counted() -> None:
     assert many.converged.tolist() == [True, False, True]
     assert many.fixef.loc["sim_2"].isna().all()
     assert "1 did not converge" in repr(many)
+
+
+def test_functions_of_the_user() -> None:
+    data = mp.datasets.load("sleepstudy")
+    functions = {"late": lambda days: np.maximum(days - 2.0, 0.0)}
+    formula = "Reaction ~ late(Days) + (1 | Subject)"
+    prepared = mp.prepare(formula, data, functions=functions)
+    wanted = mp.lmer(formula, data, functions=functions)
+    assert prepared.fit().reml_criterion == pytest.approx(wanted.reml_criterion, abs=1e-9)
+    drawn = prepared.fit_many(wanted.simulate(3, seed=1))
+    assert list(drawn.fixef.columns) == ["(Intercept)", "late(Days)"]
+    assert prepared.fit().predict({"Days": [2.0, 5.0]}, re_form="NA").diff().iloc[1] == pytest.approx(
+        3 * wanted.fixef["late(Days)"]
+    )

@@ -217,3 +217,11 @@ def test_the_figures_are_images(page: Path):
         image = base64.b64decode(source.partition(",")[2])
         assert b"<script" not in image
         assert b"<svg" in io.BytesIO(image).read(2000)
+
+
+def test_a_page_of_a_filtered_table(tmp_path):
+    cake = mp.datasets.load("cake")
+    fit = mp.lmer("angle ~ recipe + factor(temp) + (1 | replicate)", cake[cake["recipe"] != "B"])
+    fit.report(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "2: A, C" in page

@@ -92,7 +92,10 @@ cases <- list(
   list("y ~ poly(x, 2) + holes + (1 | g)"), list("y ~ scale(x) + fholes + (1 | g)"), list("y ~ scale(holes) + (1 | g)"),
   list("y ~ bs(holes, df = 4) + (1 | g)"), list("y ~ ns(holes, df = 3) + fholes + (1 | g)"), list("y ~ x + (scale(x) | fholes)"),
   list("y ~ log(base = 2, x) + (1 | g)"), list("y ~ `Sepal.Length` + I(`Sepal.Length`^2) + (1 | g)"),
-  list("y ~ (f + h + z)^2 - f:h + (1 | g)"), list("y ~ f * poly(x, 2) - f + (1 | g)"), list("y ~ x + (1 | l & (k > 1))"))
+  list("y ~ (f + h + z)^2 - f:h + (1 | g)"), list("y ~ f * poly(x, 2) - f + (1 | g)"), list("y ~ x + (1 | l & (k > 1))"),
+  list("y ~ `my x` * f + (`my x` | `gr oup`)", rename = c(x = "my x", g = "gr oup")),
+  list("y ~ x + `an f` + (1 | `gr oup`:h) + (0 + `an f` | j)", rename = c(f = "an f", g = "gr oup")),
+  list("y ~ x + (1 | m:`gr oup`) + (x | `gr oup`)", rename = c(g = "gr oup")))
 
 control <- lmerControl(check.rankX = "silent.drop.cols")
 probe <- function(m) sqrt(seq_len(m))

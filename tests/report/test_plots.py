@@ -278,3 +278,41 @@ def test_without_matplotlib_the_error_names_the_remedy(models: dict[str, mp.LmmF
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.pyplot", None)
     with pytest.raises(mp.MixedpyError, match=r'pip install "mixedpy\[plots\]"'):
         models["sleepstudy"].plot.ranef()
+
+
+def test_levels_that_a_filtered_table_lacks():
+    """The curves of a table whose category has unused levels are those of the table without them."""
+    whole = load("cake")
+    some = whole[whole["recipe"] != "B"]
+    formula = "angle ~ recipe + temp + (1 | replicate)"
+    kept, dropped = (
+        mp.lmer(formula, data) for data in (some, some.assign(recipe=some["recipe"].cat.remove_unused_categories()))
+    )
+    assert list(kept.augment()["recipe"].cat.categories) == ["A", "C"]
+
+    def drawn(fit: mp.LmmFit) -> Iterator[list[np.ndarray]]:
+        for axes in (
+            fit.plot.effects(),
+            fit.plot.effects("recipe"),
+            fit.plot.effects("temp", by="recipe"),
+            fit.plot.effects("recipe", by="temp"),
+            fit.plot.trajectories("recipe"),
+            fit.plot.trajectories("temp"),
+        ):
+            yield [line.get_xydata() for panel in flat(axes) for line in panel.lines]
+
+    for seen, wanted in zip(drawn(kept), drawn(dropped), strict=True):
+        for one, other in zip(seen, wanted, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_numbers_that_are_levels():
+    fit = mp.lmer("Reaction ~ factor(Days) + (1 | Subject)", load("sleepstudy"))
+    panel = flat(fit.plot.effects())[0]
+    assert [label.get_text() for label in panel.get_xticklabels()] == [str(day) for day in range(10)]
+    new = {"Days": np.arange(10)}
+    np.testing.assert_allclose(panel.containers[0][0].get_ydata(), fit.predict(new, re_form="NA"))
+    panel = flat(fit.plot.trajectories("Days", levels=["335"]))[0]
+    np.testing.assert_allclose(
+        panel.lines[-1].get_ydata(), fit.predict({**new, "Subject": ["335"] * 10}), err_msg="fitted means of the level"
+    )

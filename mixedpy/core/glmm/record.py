@@ -7,6 +7,7 @@ from math import exp
 
 from mixedpy.core.arrays import Floats
 from mixedpy.core.family.protocol import Family
+from mixedpy.core.frozen import freeze_arrays
 from mixedpy.core.record import Status
 
 __all__ = ["GlmmConvergence", "GlmmRecord"]
@@ -58,6 +59,9 @@ class GlmmConvergence:
     largest_eta: float
     start: Floats
     factorization: str
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self)
 
     @property
     def converged(self) -> bool:
@@ -115,6 +119,9 @@ class GlmmRecord:
     auxiliary: tuple[Floats | None, ...]
     n: int
     convergence: GlmmConvergence
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self)
 
     @property
     def p(self) -> int:

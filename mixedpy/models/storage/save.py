@@ -13,8 +13,10 @@ from mixedpy.core.family import Family
 from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema
+from mixedpy.design.align import in_order
 from mixedpy.models.families import find_family
 from mixedpy.models.glmm_request import Weights
+from mixedpy.models.kept import kept_table
 from mixedpy.models.storage.archive import write_archive
 from mixedpy.models.storage.codec import FUNCTIONS, Writer
 from mixedpy.models.storage.table import write_table
@@ -76,8 +78,10 @@ def save_fit(fit: Fit, path: str | os.PathLike[str]) -> None:
     for part, annotation in KINDS[name].parts.items():
         content[part] = writer.write(getattr(fit, part), annotation)
     arguments = {argument: getattr(fit.request, argument) for argument in KINDS[name].arguments}
+    for beside in ("weights", "offset"):  # a file has no labels of a Series
+        arguments[beside] = in_order(arguments[beside], fit.schema.table_index, beside)
     if "family" in arguments:
         arguments |= {"family": find_family(arguments["family"]), "nagq": int(arguments["nagq"])}
     content["request"] = {n: writer.write(arguments[n], annotation) for n, annotation in KINDS[name].arguments.items()}
-    content["table"] = write_table(writer, fit.schema, fit.request.data)
+    content["table"] = write_table(writer, fit.schema, kept_table(fit))
     write_archive(Path(path), content, writer.arrays)

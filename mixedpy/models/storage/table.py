@@ -9,6 +9,7 @@ import pandas as pd
 
 from mixedpy.design import Schema
 from mixedpy.design.columns import Column, Factor
+from mixedpy.design.stamps import without_type
 from mixedpy.inference.variables import as_values, model_columns
 from mixedpy.models.storage.codec import Reader, Unreadable, Writer
 
@@ -17,7 +18,12 @@ __all__ = ["read_table", "write_table"]
 
 def write_table(writer: Writer, schema: Schema, data: Any) -> list[Any]:
     """Write the columns that the model names."""
-    return [[name, writer.write(column, Column)] for name, column in model_columns(schema, data).items()]
+    return [[name, writer.write(_plain(column), Column)] for name, column in model_columns(schema, data).items()]
+
+
+def _plain(column: Column) -> Column:
+    """Times and identifiers are written as their labels, which is all that a grouping factor needs."""
+    return without_type(column) if isinstance(column, Factor) else column
 
 
 def read_table(reader: Reader, schema: Schema, written: Any) -> pd.DataFrame:

@@ -1,0 +1,70 @@
+"""Objects that stay as they were made: a sentence for whoever sets an attribute, and arrays that cannot be written."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from typing import Any, NoReturn, TypeVar, cast
+
+import numpy as np
+
+__all__ = ["freeze_arrays", "read_only", "sealed"]
+
+_Class = TypeVar("_Class", bound=type)
+_Value = TypeVar("_Value")
+
+
+def sealed(kind: _Class) -> _Class:
+    """Class decorator above ``@dataclass(frozen=True, slots=True)``: one error for fields, properties and new names.
+
+    Without it Python refuses all but fields with a ``TypeError`` about ``super``, since the class with slots is not the
+    one that the generated methods know.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @sealed
+    ... @dataclass(frozen=True, slots=True)
+    ... class Square:
+    ...     side: float
+    ...     @property
+    ...     def area(self) -> float:
+    ...         return self.side**2
+    >>> Square(2.0).area = 9.0
+    Traceback (most recent call last):
+    dataclasses.FrozenInstanceError: `area` cannot be set: this Square is frozen; what changes it makes a new one
+    """
+    for name, method in (("__setattr__", _refuse_set), ("__delattr__", _refuse_delete)):
+        setattr(kind, name, method)
+    return kind
+
+
+def _refuse_set(self: object, name: str, value: object) -> NoReturn:
+    raise FrozenInstanceError(_sentence(self, name, "set"))
+
+
+def _refuse_delete(self: object, name: str) -> NoReturn:
+    raise FrozenInstanceError(_sentence(self, name, "deleted"))
+
+
+def _sentence(frozen: object, name: str, done: str) -> str:
+    return f"`{name}` cannot be {done}: this {type(frozen).__name__} is frozen; what changes it makes a new one"
+
+
+def read_only(value: _Value) -> _Value:
+    """A view of an array that cannot be written, or a tuple of such; anything else as it is. Nothing is copied."""
+    if isinstance(value, np.ndarray) and value.flags.writeable:
+        view = value.view()
+        view.flags.writeable = False
+        return cast(_Value, view)
+    if isinstance(value, tuple) and any(isinstance(item, np.ndarray) for item in value):
+        return cast(_Value, tuple(read_only(item) for item in value))
+    return value
+
+
+def freeze_arrays(record: Any) -> None:
+    """Put read-only views in the place of the arrays of a frozen dataclass with slots, in its ``__post_init__``."""
+    for name in record.__slots__:
+        value = getattr(record, name)
+        frozen = read_only(value)
+        if frozen is not value:
+            object.__setattr__(record, name, frozen)

@@ -1,0 +1,83 @@
+"""The table of a fit: the caller's own, not a copy, so that whoever reads it again must find it as it was."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mixedpy.core.arrays import Design, Floats
+from mixedpy.design import Built, Schema
+from mixedpy.errors import DataError, MixedpyError, RankDeficiencyWarning
+from mixedpy.models.fitting import build_design
+from mixedpy.models.glmm_fitting import build_glmm
+from mixedpy.models.request import Request
+
+if TYPE_CHECKING:
+    from mixedpy.models.glmm import GlmmFit
+    from mixedpy.models.lmm import LmmFit
+
+__all__ = ["kept_table"]
+
+_CHANGED = "the table has been changed since the model was fitted to it; fit again, or restore "
+
+_ROUNDING = 1e-10
+
+
+def kept_table(fit: LmmFit | GlmmFit) -> Any:
+    """The table that was fitted, after the model's arrays were made from it anew and found equal to those of the fit.
+
+    Raises
+    ------
+    DataError
+        If the table, or an array given beside it, no longer makes the model that was fitted.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RankDeficiencyWarning)  # given when the fit was made
+            built = build_design(fit.request) if isinstance(fit.request, Request) else build_glmm(fit.request)[0]
+    except MixedpyError as error:
+        raise DataError(f"{_CHANGED}it: {error}") from error
+    found = list(dict.fromkeys(_differences(fit.design, fit.schema, built, response=not fit.request.refitted)))
+    if found:
+        raise DataError(f"{_CHANGED}{', '.join(found)}")
+    return fit.request.data
+
+
+def _differences(design: Design, schema: Schema, built: Built, *, response: bool) -> Iterator[str]:
+    """Name what differs; a refit has another response than the table."""
+    again = built.schema
+    if again.n_total != schema.n_total or not np.array_equal(again.rows, schema.rows):
+        yield f"its {schema.n_total} rows, of which {len(schema.rows)} had no missing value"
+        return
+    new = built.design
+    if response and not _same(new.y, design.y):
+        yield f"`{schema.response}`"
+    if again.fixed_names != schema.fixed_names:
+        yield "the columns of " + (" + ".join(schema.term_labels) or "the fixed part")
+        return
+    for name, k, there in zip(schema.fixed_names, design.fixed, new.fixed, strict=True):
+        if not _same(new.columns[there], design.columns[k]):
+            yield f"`{name}`"
+    for frozen, other, old, now in zip(schema.terms, again.terms, design.terms, new.terms, strict=False):
+        if (frozen.name, frozen.levels) != (other.name, other.levels) or not np.array_equal(old.codes, now.codes):
+            yield f"`{frozen.group}`"
+            continue
+        if frozen.effects != other.effects:
+            yield f"the effects that vary over `{frozen.group}`"
+            continue
+        for effect, k, there in zip(frozen.effects, old.columns, now.columns, strict=True):
+            if not _same(new.columns[there], design.columns[k]):
+                yield f"`{effect}`"
+    for what, first, second in (("weights", design.weights, new.weights), ("offset", design.offset, new.offset)):
+        if not _same(first, second):
+            yield f"the {what}"
+
+
+def _same(first: Floats | None, second: Floats | None) -> bool:
+    """Whether two columns are equal but for rounding, which may differ where a saved fit is read on another machine."""
+    if first is None or second is None:
+        return first is second
+    return np.array_equal(first, second) or np.allclose(first, second, _ROUNDING, _ROUNDING * np.abs(second).max())
