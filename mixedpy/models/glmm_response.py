@@ -33,16 +33,21 @@ def new_response(design: Design, schema: Schema, request: GlmmRequest, y: Any) -
     """
     if schema.formula.counts is not None and np.ndim(y) == 2 and np.shape(y)[1] == 2:
         return _with_counts(design, schema, request, y)
-    given = pd.Series(np.ravel(y) if np.ndim(y) == 2 and np.shape(y)[1] == 1 else y)
-    if not pd.api.types.is_numeric_dtype(given.dtype):
-        return replace(design, y=rows.response(schema, _indicators(schema, request, given)))
-    return replace(design, y=rows.response(schema, y))
+    if np.ndim(y) == 2 and np.shape(y)[1] == 1:
+        y = y.iloc[:, 0] if isinstance(y, pd.DataFrame) else np.ravel(y)
+    given = pd.Series(y)
+    if pd.api.types.is_numeric_dtype(given.dtype):
+        return replace(design, y=rows.response(schema, y))
+    indicators = _indicators(schema, request, given)
+    labelled = pd.Series(indicators, index=y.index) if isinstance(y, pd.Series) else indicators
+    return replace(design, y=rows.response(schema, labelled))
 
 
 def _with_counts(design: Design, schema: Schema, request: GlmmRequest, y: Any) -> Design:
     if request.weights is not None:
         raise DataError("a fit with cbind and weights= takes a new response as proportions of its own trials")
-    successes, failures = (rows.response(schema, column) for column in np.asarray(y, dtype=object).T)
+    columns = [y.iloc[:, k] for k in range(2)] if isinstance(y, pd.DataFrame) else np.asarray(y, dtype=object).T
+    successes, failures = (rows.response(schema, column) for column in columns)
     trials = successes + failures
     bad = int(((successes < 0) | (failures < 0) | (trials <= 0)).sum())
     if bad:

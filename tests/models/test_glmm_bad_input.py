@@ -226,6 +226,9 @@ def test_refit_takes_the_forms_of_the_response(data: pd.DataFrame) -> None:
     for y in (np.where(other == 1, "yes", "no"), pd.Series(np.where(other == 1, "yes", "no"), dtype="category")):
         assert text.refit(y).deviance == wanted.deviance
     assert text.refit(text.simulate(1, seed=2)).deviance == text.refit(text.simulate(1, seed=2)["sim_1"]).deviance
+    named = pd.Series(np.where(other == 1, "yes", "no")).sample(frac=1.0, random_state=1)
+    for y in (named, named.to_frame(), (named == "yes").astype(int).to_frame()):  # aligned by their row labels
+        assert text.refit(y).deviance == wanted.deviance
     with pytest.raises(mp.DataError, match=r"values 'maybe'.*levels 'no', 'yes'"):
         text.refit(["maybe"] * N)
     missing = pd.Series(np.where(other == 1, "yes", "no"), dtype=object)
@@ -248,6 +251,8 @@ def test_refit_takes_successes_and_failures(data: pd.DataFrame) -> None:
     wanted = mp.glmer("cbind(good, m - good) ~ x + (1 | g)", data.assign(good=good, m=trials))
     assert got.deviance == wanted.deviance
     assert fit.refit(pd.DataFrame({"s": data["good"], "f": data["m"] - data["good"]})).deviance == fit.deviance
+    counts = pd.DataFrame({"s": good, "f": trials - good}).sample(frac=1.0, random_state=1)
+    assert fit.refit(counts).deviance == wanted.deviance
     assert fit.refit(fit.simulate(1, seed=1)).nobs == N
     with pytest.raises(mp.DataError, match="negative, or count no trial, in 60 of 60"):
         fit.refit(np.column_stack([good, -trials - good]))
