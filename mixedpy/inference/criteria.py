@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf, log
 
+from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import FitRecord
 
 __all__ = ["Criteria", "criteria"]
@@ -17,7 +18,8 @@ class Criteria:
     Attributes
     ----------
     npar : int
-        Parameters: p fixed effects, the covariance parameters theta and the residual variance.
+        Parameters: p fixed effects, the covariance parameters theta and the residual variance, or what the family of a
+        generalized fit has in its place.
     df_resid : int
         Rows less parameters.
     deviance : float
@@ -55,7 +57,7 @@ class Criteria:
         return self.deviance + self.npar * log(self.nobs)
 
 
-def criteria(record: FitRecord) -> Criteria:
+def criteria(record: FitRecord | GlmmRecord) -> Criteria:
     """Count the parameters of a fit and collect its criteria."""
-    npar = record.p + len(record.theta) + 1
+    npar = record.npar if isinstance(record, GlmmRecord) else record.p + len(record.theta) + 1
     return Criteria(npar=npar, df_resid=record.n - npar, deviance=record.criterion)

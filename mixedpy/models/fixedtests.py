@@ -10,52 +10,72 @@ import numpy.typing as npt
 import pandas as pd
 
 from mixedpy.core.arrays import Floats
+from mixedpy.design import Schema
 from mixedpy.errors import DataError
 from mixedpy.inference import hypotheses
 from mixedpy.inference.ddf import FTest, Inference, f_test, t_tests
 from mixedpy.inference.hypotheses import Hypotheses
+from mixedpy.inference.intervals import check_level
 from mixedpy.models.memo import inference_of
 from mixedpy.models.printed import AnovaTable, anova_table
 
 if TYPE_CHECKING:
     from mixedpy.models.lmm import LmmFit
 
-__all__ = ["anova", "contrast", "contrast_matrix", "drop1"]
+__all__ = ["anova", "contrast", "contrast_matrix", "drop1", "droppable_terms", "read_contrast", "read_type"]
 
 _TYPES = {"1": "I", "2": "II", "3": "III"}
 
 
 def anova(fit: LmmFit, type: int | str, ddf: str | None) -> AnovaTable:
     """Test every fixed term; see ``LmmFit.anova``."""
-    roman = _TYPES.get(str(type), str(type).upper())
+    roman = read_type(type)
     if roman == "I":
         found = hypotheses.type1(fit.schema, fit.design)
     elif roman == "II":
         found = hypotheses.type2(fit.schema, fit.design)
-    elif roman == "III":
-        found = hypotheses.type3(fit.schema, fit.design, fit.request.data)
     else:
-        raise ValueError(f"type={type!r} is unknown; use 1, 2 or 3")
+        found = hypotheses.type3(fit.schema, fit.design, fit.request.data)
     found = dict(sorted(found.items(), key=lambda item: len(item[1]) == 0))  # terms without a hypothesis last
     inference = inference_of(fit, ddf)
     heading = f"Type {roman} Analysis of Variance Table with {inference.method.label} method"
     return _table(fit, inference, found, [heading])
 
 
+def read_type(type: int | str) -> str:
+    """Read the type of a table of tests, 1 to 3 or a Roman number; a ValueError for anything else."""
+    roman = _TYPES.get(str(type), str(type).upper())
+    if roman not in _TYPES.values():
+        raise ValueError(f"type={type!r} is unknown; use 1, 2 or 3")
+    return roman
+
+
+def droppable_terms(schema: Schema, scope: str | Sequence[str] | None) -> list[int]:
+    """Find the terms to drop: those of the scope, or all that are part of no other term.
+
+    Raises
+    ------
+    DataError
+        If the scope names a term that cannot be dropped on its own.
+    """
+    terms = hypotheses.droppable(schema)
+    if scope is None:
+        return terms
+    labels = [schema.term_labels[t] for t in terms]
+    wanted = [scope] if isinstance(scope, str) else list(scope)
+    for label in wanted:
+        if label not in labels:
+            raise DataError(
+                f"drop1: {label!r} cannot be dropped on its own; terms that are part of no other term are "
+                + ", ".join(map(repr, labels))
+            )
+    return [terms[labels.index(label)] for label in wanted]
+
+
 def drop1(fit: LmmFit, scope: str | Sequence[str] | None, ddf: str | None) -> AnovaTable:
     """Test the terms that may be dropped; see ``LmmFit.drop1``."""
     schema = fit.schema
-    terms = hypotheses.droppable(schema)
-    if scope is not None:
-        labels = [schema.term_labels[t] for t in terms]
-        wanted = [scope] if isinstance(scope, str) else list(scope)
-        for label in wanted:
-            if label not in labels:
-                raise DataError(
-                    f"drop1: {label!r} cannot be dropped on its own; terms that are part of no other term are "
-                    + ", ".join(map(repr, labels))
-                )
-        terms = [terms[labels.index(label)] for label in wanted]
+    terms = droppable_terms(schema, scope)
     if schema.dropped:
         found = hypotheses.deletions(schema, fit.design, fit.request.data, terms)
     else:
@@ -97,12 +117,7 @@ def contrast(
     level: float,
 ) -> pd.DataFrame:
     """Test linear combinations of the fixed effects; see ``LmmFit.contrast``."""
-    rows, names = contrast_matrix(fit, L)
-    values = np.asarray(rhs, float)
-    if values.shape not in ((), (len(rows),)):
-        raise DataError(f"contrast: rhs has shape {values.shape}; one number, or one for each of the {len(rows)} rows")
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level={level!r} must lie between 0 and 1")
+    rows, names, values = read_contrast(fit.schema, L, rhs, level)
     inference = inference_of(fit, ddf)
     if joint:
         heading = [f"Joint test of {len(rows)} linear hypotheses with {inference.method.label} method"]
@@ -123,7 +138,17 @@ def contrast(
     )
 
 
-def contrast_matrix(fit: LmmFit, L: Any) -> tuple[Floats, list[str]]:
+def read_contrast(schema: Schema, L: Any, rhs: npt.ArrayLike, level: float) -> tuple[Floats, list[str], Floats]:
+    """Read linear combinations, (r, p), their names, and their values under the hypothesis, () or (r,)."""
+    rows, names = contrast_matrix(schema, L)
+    values = np.asarray(rhs, float)
+    if values.shape not in ((), (len(rows),)):
+        raise DataError(f"contrast: rhs has shape {values.shape}; one number, or one for each of the {len(rows)} rows")
+    check_level(level)
+    return rows, names, values
+
+
+def contrast_matrix(schema: Schema, L: Any) -> tuple[Floats, list[str]]:
     """Read linear combinations: a coefficient's name, weights by name, a vector, a matrix, or a list of these.
 
     Raises
@@ -131,7 +156,7 @@ def contrast_matrix(fit: LmmFit, L: Any) -> tuple[Floats, list[str]]:
     DataError
         If the length is wrong, a name unknown, or a number not finite.
     """
-    names = list(fit.schema.fixed_names)
+    names = list(schema.fixed_names)
     if isinstance(L, str):
         return _weights({L: 1.0}, names)[None, :], [L]
     if isinstance(L, Mapping):
@@ -142,7 +167,7 @@ def contrast_matrix(fit: LmmFit, L: Any) -> tuple[Floats, list[str]]:
         rows = [_weights(row.to_dict(), names) for _, row in L.iterrows()]
         return np.array(rows).reshape(-1, len(names)), [str(label) for label in L.index]
     if isinstance(L, Sequence) and any(isinstance(row, str | Mapping) for row in L):
-        parts = [contrast_matrix(fit, row) for row in L]
+        parts = [contrast_matrix(schema, row) for row in L]
         labels = [
             label if isinstance(row, str) else f"L{k + 1}"
             for k, (row, (_, (label,))) in enumerate(zip(L, parts, strict=True))

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mixedpy.inference import wald
 from mixedpy.inference.bootstrap import Kind
 from mixedpy.inference.intervals import check_level
+from mixedpy.inference.names import choose_parameters, parameter_list
+from mixedpy.inference.wald import wald_intervals
 from mixedpy.models.bootstrap import Bootstrap, Method, bootstrap
 from mixedpy.models.power import Power, power
 from mixedpy.models.profile import Profile, profile_fit, profile_limits, warn_of_missing
@@ -125,7 +126,8 @@ class IntervalMethods:
         """
         fit = cast("LmmFit", self)
         if method == "wald":
-            return wald.wald_intervals(fit.design, fit.schema, fit.record, level=level, parm=parm)
+            chosen = choose_parameters(parameter_list(fit.design, fit.schema), parm)
+            return wald_intervals(chosen, {"fixed": (fit.record.beta, np.asarray(fit.se, np.float64))}, level)
         if method == "boot":
             check_level(level)
             found = bootstrap(fit, nsim, None, seed, progress, n_jobs, "parametric", None, parm)

@@ -75,6 +75,7 @@ def minimize_jointly(
     tol: float,
     max_iterations: int,
     held: int | None = None,
+    effort: float = np.inf,
 ) -> Optimum:
     """Minimize from an evaluated point.
 
@@ -92,7 +93,10 @@ def minimize_jointly(
         Limit on steps tried.
     held : int, optional
         A parameter that stays as it is.
+    effort : float
+        Limit on steps towards the modes, halved ones included; at the edge of what a link allows each is halved often.
     """
+    effort += objective.steps + objective.halvings
     free = np.array([k for k in range(len(first.x)) if k != held])
     inside = np.ix_(free, free)
     units = np.outer(scale[free], scale[free])
@@ -118,7 +122,7 @@ def minimize_jointly(
             gradient, H, trace = objective.derivatives(at, cross=n_all)
             complete = True
             continue
-        if iterations >= max_iterations:
+        if iterations >= max_iterations or objective.steps + objective.halvings > effort:
             break
         iterations += 1
         us = objective.predicted_modes(at, step, length)
