@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -16,11 +16,13 @@ from mixedpy.core.refit.errors import Errors
 from mixedpy.core.refit.refit import Refits
 from mixedpy.inference.intervals import check_level, interval_columns
 from mixedpy.inference.names import Parameter, parameter_table, roots_of
+from mixedpy.inference.seeds import check_seed
 
 __all__ = [
     "Batch",
     "Block",
     "Kind",
+    "Scale",
     "batches",
     "block_of_refits",
     "check_nsim",
@@ -28,9 +30,22 @@ __all__ = [
     "failed_block",
     "intervals",
     "parameter_errors",
+    "parameter_scales",
 ]
 
 Kind = Literal["percentile", "basic", "studentized"]
+
+Scale = Literal["identity", "log", "atanh"]
+"""Where a statistic is studentized, so that limits stay within its range."""
+
+_Function = Callable[[Floats], Floats]
+
+_SCALES: dict[Scale, tuple[_Function, _Function, _Function]] = {
+    "identity": (lambda x: x, np.ones_like, lambda z: z),
+    "log": (np.log, lambda x: 1.0 / x, np.exp),
+    "atanh": (np.arctanh, lambda x: 1.0 / (1.0 - x**2), np.tanh),
+}
+"""Each scale as a function, its slope and its inverse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +84,7 @@ def check_nsim(nsim: int) -> int:
 
 def batches(nsim: int, size: int, seed: int | np.random.Generator | None) -> list[Batch]:
     """Divide replicates into batches with random numbers of their own, so that results do not depend on who works."""
+    check_seed(seed)
     entropy = int(seed.integers(2**63)) if isinstance(seed, np.random.Generator) else seed
     counts = [size] * (nsim // size) + ([nsim % size] if nsim % size else [])
     streams = np.random.SeedSequence(entropy).spawn(len(counts))
@@ -114,6 +130,12 @@ def parameter_errors(
     return out
 
 
+def parameter_scales(parameters: Sequence[Parameter]) -> dict[str, Scale]:
+    """The scale of each parameter by its name: logarithms of standard deviations, atanh of correlations."""
+    scales: dict[str, Scale] = {"sd": "log", "sigma": "log", "cor": "atanh", "fixed": "identity", "family": "identity"}
+    return {one.name: scales[one.kind] for one in parameters}
+
+
 def failed_block(width: int, reason: str) -> Block:
     """A replicate that failed, of k = width statistics."""
     nothing = np.full((1, width), np.nan)
@@ -132,6 +154,7 @@ def intervals(
     kind: Kind,
     estimate_error: pd.Series[float],
     errors: pd.DataFrame,
+    scales: Mapping[str, Scale],
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Compute confidence limits.
 
@@ -149,6 +172,10 @@ def intervals(
         statistics interpolated on the normal scale, as in R's ``boot.ci``.
     estimate_error, errors
         Standard errors of the estimates and of the replicates, for "studentized".
+    scales : mapping of str to Scale
+        On which statistics are studentized; those not named, on their own. Standard errors go there by the delta
+        method, and the limits come back, so that those of a standard deviation are positive and those of a correlation
+        within -1 and 1.
 
     Returns
     -------
@@ -165,15 +192,13 @@ def intervals(
     for name in replicates.columns:
         at, values = float(estimate[name]), replicates[name].to_numpy(float)
         if kind == "studentized":
-            error = float(estimate_error[name])
-            with np.errstate(invalid="ignore", divide="ignore"):
-                t = (values - at) / errors[name].to_numpy(float)
-            if not np.isfinite(error) or not np.isfinite(t).any():
-                rows.append((np.nan, np.nan))
+            scale = scales.get(name, "identity")
+            spread = errors[name].to_numpy(float)
+            rows.append(_studentized(at, values, float(estimate_error[name]), spread, tails, scale))
+            if not np.isfinite(estimate_error[name]):
                 reasons[name] = "it has no standard error; use kind='percentile' or 'basic'"
-                continue
-            low, high = _quantiles(t[np.isfinite(t)], tails[::-1])
-            rows.append((at - low * error, at - high * error))
+            elif not np.isfinite(rows[-1]).all():
+                reasons[name] = "too many replicates have no standard error; use kind='percentile' or 'basic'"
             continue
         values = values[np.isfinite(values)]
         if not len(values):
@@ -183,6 +208,29 @@ def intervals(
         low, high = _quantiles(values, tails)
         rows.append((low, high) if kind == "percentile" else (2.0 * at - high, 2.0 * at - low))
     return pd.DataFrame(rows, index=list(replicates.columns), columns=interval_columns(level)), reasons
+
+
+def _studentized(
+    at: float, values: Floats, error: float, errors: Floats, tails: Floats, scale: Scale
+) -> tuple[float, float]:
+    """Limits from replicates divided by their standard errors on a scale; NaN where there are none.
+
+    Standard deviations and correlations on the boundary of their range have no standard error. Such a replicate is
+    farther from the estimate than all others on its side: a limit that it decides is the end of the range, and NaN
+    where the range has no end, above a standard deviation.
+    """
+    to, slope, back = _SCALES[scale]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        center, spread = to(np.array([at]))[0], (slope(np.array([at])) * error)[0]
+        t = (to(values) - center) / (slope(values) * errors)
+        if scale != "identity":
+            t = np.where(np.isfinite(values) & np.isnan(errors), np.copysign(np.inf, values - at), t)
+        t = t[~np.isnan(t)]
+        if not np.isfinite(spread) or not len(t):
+            return np.nan, np.nan
+        limits = back(center - np.array(_quantiles(t, tails)[::-1]) * spread)
+    low, high = np.where(np.isfinite(limits), limits, np.nan).tolist()
+    return low, high
 
 
 def _quantiles(values: Floats, tails: Floats) -> tuple[float, float]:
@@ -195,7 +243,8 @@ def _quantiles(values: Floats, tails: Floats) -> tuple[float, float]:
         if k < 1 or k >= R:
             out.append(float(ordered[0] if k < 1 else ordered[-1]))
             continue
-        low, high, want = (float(normal_quantile(p)) for p in (k / (R + 1), (k + 1) / (R + 1), tail))
-        share = (want - low) / (high - low)
-        out.append(float(ordered[k - 1] + share * (ordered[k] - ordered[k - 1])))
+        before, after, want = (float(normal_quantile(p)) for p in (k / (R + 1), (k + 1) / (R + 1), tail))
+        share = (want - before) / (after - before)
+        low, high = float(ordered[k - 1]), float(ordered[k])
+        out.append(low if share < 1e-9 else (1.0 - share) * low + share * high)
     return out[0], out[1]

@@ -9,20 +9,32 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.rank import independent_columns
 from mixedpy.design import Schema, fixed_columns
 from mixedpy.design.cells import treatment_encoding
-from mixedpy.design.columns import Basis, Factor, Numeric, as_factor
+from mixedpy.design.columns import Basis, Factor, Numeric, as_factor, as_numbers
 from mixedpy.design.frame import open_table, suggestion
-from mixedpy.design.schema import offset_column
 from mixedpy.errors import DataError
 from mixedpy.formula.expressions import column_names
-from mixedpy.formula.syntax import Call, Node, walk
+from mixedpy.formula.parser import parse_sides
+from mixedpy.formula.syntax import Call, walk
 from mixedpy.inference.hypotheses import model_columns
 
-__all__ = ["Averages", "Grid", "Weights", "averages", "reference_grid"]
+__all__ = [
+    "Averages",
+    "Averaging",
+    "Grid",
+    "Weights",
+    "averages",
+    "averaging",
+    "in_larger_term",
+    "reference_grid",
+    "term_columns",
+    "trend_grid",
+]
 
 Weights = Literal["equal", "proportional", "outer", "cells"]
 """How the cells of factors that are averaged over are weighted."""
@@ -31,6 +43,9 @@ _KEPT = 2
 """A numeric predictor with up to this many values enters the grid with all of them, others with their mean."""
 
 _FUNCTIONS_OF_LEVELS = frozenset({"factor", "as.factor", "ordered"})
+
+_STEP = 5e-4
+"""Half the distance between the two points of a slope, in ranges of the predictor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +65,7 @@ class Grid:
     offset : (N,) array
         Known part of the linear predictor.
     counts : (N,) array
-        Rows of the fit, or their prior weights, in the cell of the discrete predictors.
+        Number of rows of the fit in the cell of the discrete predictors.
     full : (N, P) array
         Rows of the model matrix in treatment contrasts, with the columns that a fit leaves out.
     null : (P, k) array
@@ -65,6 +80,32 @@ class Grid:
     counts: Floats
     full: Floats
     null: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Averaging:
+    """Weights of the rows of a grid in averages over it, r in number, of c rows each.
+
+    Attributes
+    ----------
+    labels : DataFrame
+        The values of the predictors that were not averaged over, one row for each average.
+    cells : (r, c) array of int
+        Rows of the grid in each average.
+    weights : (r, c) array
+        Their weights, which sum to one; NaN where no row of the fit is in any of them.
+    averaged : tuple of str
+        Discrete predictors with several values that were averaged over.
+    """
+
+    labels: pd.DataFrame
+    cells: NDArray[np.intp]
+    weights: Floats
+    averaged: tuple[str, ...]
+
+    def of(self, X: Floats) -> Floats:
+        """Averages of the rows of X (N, p), (r, p)."""
+        return np.einsum("rc,rcp->rp", self.weights, X[self.cells])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +130,13 @@ class Averages:
     averaged: tuple[str, ...]
 
 
-def reference_grid(schema: Schema, design: Design, data: Any, at: Mapping[str, Any] | None = None) -> Grid:
+def reference_grid(
+    schema: Schema, design: Design, data: Any, at: Mapping[str, Any] | None = None, *, spread: bool = False
+) -> Grid:
     """Make the reference grid of a fit.
 
     Factors enter with all their levels, numeric predictors with their mean over the rows of the fit, or with their
-    values if they have no more than two.
+    values if they have no more than two. Offsets are known numbers, not predictors: their mean over the rows enters.
 
     Parameters
     ----------
@@ -103,6 +146,8 @@ def reference_grid(schema: Schema, design: Design, data: Any, at: Mapping[str, A
         The table that was fitted.
     at : mapping of str to values, optional
         Other values for some predictors.
+    spread : bool
+        Whether numeric predictors enter with their mean less and plus one, rather than with the mean.
 
     Raises
     ------
@@ -118,32 +163,88 @@ def reference_grid(schema: Schema, design: Design, data: Any, at: Mapping[str, A
         else:
             distinct = np.unique(column.values)
             kept = as_levels or len(distinct) <= _KEPT
-            values[name] = distinct.tolist() if kept else [float(column.values.mean())]
+            mean = float(column.values.mean())
+            values[name] = distinct.tolist() if kept else [mean - 1.0, mean + 1.0] if spread else [mean]
         if kept:
             discrete.add(name)
     for name, given in (at or {}).items():
         if name not in columns:
+            if any(part.name == name for node in schema.offsets for part in column_names(node)):
+                raise DataError(
+                    f"at: `{name}` is in an offset only, of which the mean over the rows of the fit is used"
+                )
             raise DataError(f"at: `{name}` is no predictor of the fixed part; {suggestion(name, columns)}")
         values[name] = _given(name, given, values[name] if isinstance(columns[name][0], Factor) else None)
     rows = [dict(zip(values, reversed(row), strict=True)) for row in product(*reversed(list(values.values())))]
     table = pd.DataFrame(rows, columns=list(values), index=range(len(rows)))
-    treatment = treatment_encoding(schema)
-    X = model_columns(schema, design, data, treatment)
-    full = fixed_columns(replace(schema, fixed=treatment), _as_data(table))
+    L, full = _rows(schema, table)
     return Grid(
         values=values,
         discrete=frozenset(discrete),
         table=table,
-        L=fixed_columns(schema, _as_data(table)),
-        offset=_offsets(schema, design, table),
+        L=L,
+        offset=np.full(len(table), 0.0 if design.offset is None else design.offset.mean()),
         counts=_counts(design, columns, discrete, table),
         full=full,
-        null=_null_space(X),
+        null=_null_space(model_columns(schema, design, data, treatment_encoding(schema))),
     )
 
 
-def averages(grid: Grid, over: Sequence[str], weights: Weights = "equal") -> Averages:
-    """Average over all predictors but some.
+def trend_grid(schema: Schema, data: Any, grid: Grid, variable: str) -> Grid:
+    """Turn predictions at the points of a grid into their slopes in a numeric predictor.
+
+    A slope is the difference of two predictions, a thousandth of the range of the predictor apart, around the point.
+
+    Parameters
+    ----------
+    schema
+        The fitted model.
+    data
+        The table that was fitted.
+    grid : Grid
+        Reference grid.
+    variable : str
+        A numeric predictor, or an expression of one, ``"log(dose)"``, for slopes in what it gives.
+
+    Raises
+    ------
+    DataError
+        If the expression has not exactly one predictor, or that is not numeric.
+    """
+    node = parse_sides(f"trend ~ {variable}")[1]
+    names = list(dict.fromkeys(part.name for part in column_names(node)))
+    if len(names) != 1:
+        raise DataError(f"emtrends: var={variable!r} has {len(names)} predictors; name one, or an expression of one")
+    name, columns = names[0], dict(_columns(schema, data))
+    if name not in columns:
+        raise DataError(f"emtrends: `{name}` is no predictor of the fixed part; {suggestion(name, columns)}")
+    column, as_levels = columns[name]
+    if isinstance(column, Factor) or as_levels:
+        raise DataError(f"emtrends: `{name}` is a factor, and only a numeric predictor has a slope")
+    step = _STEP * float(np.ptp(column.values))
+    ends = [grid.table.assign(**{name: grid.table[name].astype(float) + side}) for side in (-step, step)]
+    run = [as_numbers(schema.evaluator({name: Numeric(end[name].to_numpy())}).column(node)) for end in ends]
+    if run[0] is None or run[1] is None or not (np.isfinite(run[1] - run[0]) & (run[1] != run[0])).all():
+        raise DataError(f"emtrends: var={variable!r} has no finite, changing values around {grid.values[name]}")
+    (L0, full0), (L1, full1) = (_rows(schema, end) for end in ends)
+    width = (run[1] - run[0])[:, None]
+    return replace(grid, L=(L1 - L0) / width, full=(full1 - full0) / width, offset=np.zeros(len(grid.table)))
+
+
+def term_columns(schema: Schema) -> list[frozenset[str]]:
+    """Find the columns of the table that each fixed term is made of."""
+    terms = schema.fixed_terms
+    columns = [frozenset(part.name for part in column_names(node)) for node in terms.variables]
+    return [frozenset[str]().union(*(columns[v] for v in term)) for term in terms.terms]
+
+
+def in_larger_term(schema: Schema, names: Sequence[str]) -> bool:
+    """Whether a term has all these columns and others besides: means by them then hide an interaction."""
+    return bool(names) and any(columns > set(names) for columns in term_columns(schema))
+
+
+def averaging(grid: Grid, over: Sequence[str], weights: Weights = "equal") -> Averaging:
+    """Find the weights of averages over all predictors but some.
 
     Parameters
     ----------
@@ -166,18 +267,21 @@ def averages(grid: Grid, over: Sequence[str], weights: Weights = "equal") -> Ave
     W = _weights(grid, weights, shape, [axis[name] for name in rest])
     order = [axis[name] for name in reversed(over)] + [axis[name] for name in rest]
     r = int(np.prod([len(grid.values[name]) for name in over]))
-    cells = np.arange(len(grid.table)).reshape(shape).transpose(order).reshape(r, -1)  # grid rows of each average
+    cells = np.arange(len(grid.table)).reshape(shape).transpose(order).reshape(r, -1)
     w = W.ravel()[cells]
-    total = w.sum(axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):
-        w = w / total  # NaN for an empty cell
-    L = np.einsum("rc,rcp->rp", w, grid.L[cells])
-    full = np.einsum("rc,rcp->rp", w, grid.full[cells])
+        w = w / w.sum(axis=1, keepdims=True)  # NaN for an empty cell
+    labels = grid.table[list(over)].iloc[cells[:, 0]].reset_index(drop=True)
+    return Averaging(labels, cells, w, tuple(name for name in rest if len(grid.values[name]) > 1))
+
+
+def averages(grid: Grid, over: Sequence[str], weights: Weights = "equal") -> Averages:
+    """Average a grid over all predictors but some, as of :func:`averaging`; NaN where that cannot be estimated."""
+    by = averaging(grid, over, weights)
+    L, full = by.of(grid.L), by.of(grid.full)
     outside = np.abs(full @ grid.null).max(axis=1, initial=0.0) > 1e-6 * np.abs(full).max(axis=1, initial=0.0)
     L[outside] = np.nan
-    labels = grid.table[list(over)].iloc[cells[:, 0]].reset_index(drop=True)
-    averaged = tuple(name for name in rest if len(grid.values[name]) > 1)
-    return Averages(labels, L, np.einsum("rc,rc->r", w, grid.offset[cells]), averaged)
+    return Averages(by.labels, L, by.of(grid.offset[:, None])[:, 0], by.averaged)
 
 
 def _weights(grid: Grid, weights: Weights, shape: list[int], rest: list[int]) -> Floats:
@@ -196,9 +300,11 @@ def _weights(grid: Grid, weights: Weights, shape: list[int], rest: list[int]) ->
 
 
 def _columns(schema: Schema, data: Any) -> Iterator[tuple[str, tuple[Factor | Numeric, bool]]]:
-    """The columns of the fixed part and its offsets over the rows of the fit, and whether a factor is made of each."""
+    """The columns of the fixed part over the rows of the fit, and whether a factor is made of each."""
     table = open_table(data)
-    variables: list[Node] = [*schema.fixed_terms.variables, *schema.offsets]
+    terms = schema.fixed_terms
+    used = {v for term in terms.terms for v in term}
+    variables = [node for v, node in enumerate(terms.variables) if v in used]  # an offset is in no term
     levels = {
         part.name
         for node in variables
@@ -243,22 +349,16 @@ def _as_data(table: pd.DataFrame) -> dict[str, Any]:
     return {str(name): table[name].to_numpy() for name in table.columns} or {"": np.zeros(len(table))}
 
 
-def _offsets(schema: Schema, design: Design, table: pd.DataFrame) -> Floats:
-    """The formula's offsets at the grid, and the mean of an offset that was given beside it."""
-    offset = np.zeros(len(table))
-    if design.offset is None:
-        return offset
-    if schema.offsets:
-        found = offset_column(replace(schema, offset_name=None), _as_data(table))
-        return offset if found is None else found
-    return offset + design.offset.mean()
+def _rows(schema: Schema, table: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Rows of the model matrix for a table of predictors: as fitted, (N, p), and full in treatment contrasts."""
+    data = _as_data(table)
+    return fixed_columns(schema, data), fixed_columns(replace(schema, fixed=treatment_encoding(schema)), data)
 
 
 def _counts(
     design: Design, columns: Mapping[str, tuple[Factor | Numeric, bool]], discrete: set[str], table: pd.DataFrame
 ) -> Floats:
-    """Sums of the prior weights in the cells of the discrete predictors."""
-    weights = np.ones(design.n) if design.weights is None else design.weights
+    """Numbers of rows in the cells of the discrete predictors."""
     data = {}
     for name in discrete:
         column = columns[name][0]
@@ -268,9 +368,9 @@ def _counts(
         else:
             data[name] = column.values.astype(object)
     if not discrete:
-        return np.full(len(table), weights.sum())
+        return np.full(len(table), float(design.n))
     keys = sorted(discrete)
-    totals = pd.DataFrame(data).assign(_=weights).groupby(keys, observed=True)["_"].sum()
+    totals = pd.DataFrame(data).groupby(keys, observed=True).size()
     cells = pd.MultiIndex.from_frame(table[keys]) if len(keys) > 1 else pd.Index(table[keys[0]])
     return np.asarray(totals.reindex(cells).fillna(0.0), np.float64)
 

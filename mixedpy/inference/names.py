@@ -14,6 +14,7 @@ from mixedpy.core.covariance import Diagonal, Unstructured
 from mixedpy.core.parameters import Parameters
 from mixedpy.core.refit.entries import Entries, entries_are_parameters
 from mixedpy.design import Schema
+from mixedpy.design.random import TermSchema
 from mixedpy.errors import DataError
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "roots_of",
     "start_values",
     "theta_names",
+    "variance_name",
 ]
 
 
@@ -179,6 +181,12 @@ def theta_names(design: Design, schema: Schema) -> list[str]:
         for term, names in zip(design.terms, schema.terms, strict=True)
         for parameter in term.template.parameter_names(names.effects)
     ]
+
+
+def variance_name(term: TermSchema) -> str:
+    """Name the variance of a term with one effect: "g" for the intercept, "x in g" for another effect."""
+    (effect,) = term.effects
+    return term.group if effect == "(Intercept)" else f"{effect} in {term.group}"
 
 
 def start_values(design: Design, schema: Schema, start: npt.ArrayLike, argument: str = "start") -> Floats:

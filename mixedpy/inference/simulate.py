@@ -11,6 +11,7 @@ from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema
 from mixedpy.errors import DataError
 from mixedpy.inference.predictors import Predictors, TermRows
+from mixedpy.inference.seeds import random_source
 from mixedpy.inference.selection import Selection
 
 __all__ = ["linear_predictors", "simulate"]
@@ -38,7 +39,7 @@ def simulate(
         If a level is missing, or a level of a term given by its modes is unknown to the fit.
     """
     _check_nsim(nsim)
-    rng = np.random.default_rng(seed)
+    rng = random_source(seed)
     residual_sd = record.sigma if predictors.weights is None else record.sigma / np.sqrt(predictors.weights)[:, None]
     noise = residual_sd * rng.standard_normal((predictors.n, nsim))
     return noise + linear_predictors(

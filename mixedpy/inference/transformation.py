@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from mixedpy.core.arrays import Floats
+from mixedpy.core.family import BetaBinomial, Binomial, Family, Hurdle, Poisson, ZeroInflated
+from mixedpy.design.bases import BasisState
 from mixedpy.formula import deparse
-from mixedpy.formula.syntax import Binary, Call, Node, Number, Paren
+from mixedpy.formula.syntax import Binary, Call, Name, Node, Number, Paren
 
-__all__ = ["Transformation", "transformation_of"]
+__all__ = ["Transformation", "link_transformation", "transformation_of"]
 
 _Function = Callable[[Floats], Floats]
 
@@ -27,13 +29,22 @@ class Transformation:
     inverse, slope : callable
         The response at a value of the scale of the model, and the derivative there.
     ratio : bool
-        Whether differences on the scale of the model are ratios of responses.
+        Whether differences on the scale of the model are ratios of responses, or of odds.
+    column : str
+        Name of a column of responses.
+    ratios : str
+        Name of a column of ratios.
+    differences : Transformation or None
+        That of differences, where it is not the same.
     """
 
     name: str
     inverse: _Function
     slope: _Function
     ratio: bool
+    column: str = "response"
+    ratios: str = "ratio"
+    differences: Transformation | None = None
 
 
 def _logarithm(base: float) -> tuple[_Function, _Function]:
@@ -51,8 +62,15 @@ _KNOWN: dict[str, tuple[_Function, _Function]] = {
 }
 
 
-def transformation_of(response: Node) -> Transformation | None:
+def transformation_of(response: Node, states: Mapping[str, BasisState] | None = None) -> Transformation | None:
     """Recognize the transformation of a response such as ``log(y)`` or ``sqrt(y + 0.5)``; None if there is none known.
+
+    Parameters
+    ----------
+    response : Node
+        Left side of the formula.
+    states : mapping of str to BasisState, optional
+        Constants of the fit by the texts of calls, for ``scale(y)``.
 
     Examples
     --------
@@ -61,7 +79,11 @@ def transformation_of(response: Node) -> Transformation | None:
     >>> found.name, round(float(found.inverse(np.log(5.0))), 12), found.ratio
     ('log(mu + 1)', 4.0, False)
     """
-    if not isinstance(response, Call) or response.function not in _KNOWN or len(response.arguments) != 1:
+    if not isinstance(response, Call):
+        return None
+    if response.function in ("scale", "center") and isinstance(response.arguments[0], Name):
+        return _standardization((states or {})[deparse(response)])
+    if response.function not in _KNOWN or len(response.arguments) != 1:
         return None
     inner = response.arguments[0]
     inverse, slope = _KNOWN[response.function]
@@ -72,6 +94,42 @@ def transformation_of(response: Node) -> Transformation | None:
         name = f"{response.function}(mu {inner.operator} {deparse(inner.right)})"
         return Transformation(name, lambda x: inverse(x) - shift, slope, ratio=False)
     return Transformation(response.function, inverse, slope, ratio=response.function in ("log", "log2", "log10"))
+
+
+def _standardization(state: BasisState) -> Transformation:
+    """(y - center) / scale, whose constants are read off two of its values."""
+    at_zero, at_one = state.columns(np.array([0.0, 1.0]))[:, 0].tolist()
+    scale = 1.0 / (at_one - at_zero)
+    center = -at_zero * scale
+    name = f"scale({center:.3g}, {scale:.3g})"
+    return Transformation(name, lambda x: center + scale * x, lambda x: np.full_like(x, scale), ratio=False)
+
+
+def link_transformation(family: Family) -> Transformation | None:
+    """Make the transformation of the mean that a link is, with R's names; None for the identity.
+
+    Examples
+    --------
+    >>> from mixedpy.core.family import Binomial
+    >>> found = link_transformation(Binomial("logit"))
+    >>> found.column, found.inverse(np.zeros(1)).tolist(), found.differences.name
+    ('prob', [0.5], 'log odds ratio')
+    """
+    if family.link == "identity":
+        return None
+    link = family.linkage
+    while isinstance(family, ZeroInflated | Hurdle):
+        family = family.counts
+    column = "response"
+    if isinstance(family, Binomial | BetaBinomial):
+        column = "prob"
+    elif isinstance(family, Poisson):
+        column = "rate"
+    odds = None
+    if link.name == "logit":
+        odds = Transformation("log odds ratio", np.exp, np.exp, ratio=True, ratios="odds.ratio")
+    ratio = link.name in ("log", "logit")
+    return Transformation(link.name, link.inverse, lambda x: link.derivatives(x)[1], ratio, column, differences=odds)
 
 
 def _constant(node: Node) -> float | None:

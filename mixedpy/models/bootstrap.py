@@ -25,6 +25,7 @@ from mixedpy.inference.bootstrap import (
     Batch,
     Block,
     Kind,
+    Scale,
     batches,
     block_of_refits,
     check_nsim,
@@ -32,6 +33,7 @@ from mixedpy.inference.bootstrap import (
     failed_block,
     intervals,
     parameter_errors,
+    parameter_scales,
 )
 from mixedpy.inference.names import Parameter, choose_parameters, parameter_list, parameter_values
 from mixedpy.inference.parallel import check_n_jobs, run_tasks, shares
@@ -39,7 +41,17 @@ from mixedpy.inference.parallel import check_n_jobs, run_tasks, shares
 if TYPE_CHECKING:
     from mixedpy.models.lmm import LmmFit
 
-__all__ = ["SINGLE", "Bootstrap", "Method", "bootstrap", "collect", "evaluated", "joined", "statistic_block"]
+__all__ = [
+    "SINGLE",
+    "Bootstrap",
+    "Method",
+    "bootstrap",
+    "check_statistic",
+    "collect",
+    "evaluated",
+    "joined",
+    "statistic_block",
+]
 
 Method = Literal["parametric", "residual", "case", "cluster"]
 Statistic = Callable[["LmmFit"], Any]
@@ -64,6 +76,8 @@ class Bootstrap:
         Number of failed replicates by reason.
     method : str
         How replicates were drawn.
+    scales : dict of str to str
+        Where statistics are studentized: "log" for standard deviations, "atanh" for correlations, otherwise "identity".
     """
 
     replicates: pd.DataFrame
@@ -72,6 +86,7 @@ class Bootstrap:
     estimate_se: pd.Series[float]
     failures: dict[str, int]
     method: str
+    scales: dict[str, Scale]
 
     @property
     def nsim(self) -> int:
@@ -102,7 +117,10 @@ class Bootstrap:
             Confidence level.
         kind : {"percentile", "basic", "studentized"}
             Quantiles of the replicates; reflected at the estimate; or of the replicates divided by their own standard
-            errors, which are known for all parameters and for statistics that come with one.
+            errors, which are known for all parameters and for statistics that come with one. Standard deviations are
+            studentized as logarithms, correlations as their atanh, with standard errors by the delta method, so that
+            limits stay within the range of the parameter. A limit that is decided by replicates on its boundary, which
+            have no standard error, is the end of the range; the upper one of a standard deviation is then missing.
 
         Returns
         -------
@@ -110,7 +128,9 @@ class Bootstrap:
             One row per statistic; NaN where there is no interval, with an :class:`IntervalWarning` and the reasons in
             ``.attrs["reasons"]``.
         """
-        table, reasons = intervals(self.estimate, self.replicates, level, kind, self.estimate_se, self.replicate_se)
+        table, reasons = intervals(
+            self.estimate, self.replicates, level, kind, self.estimate_se, self.replicate_se, self.scales
+        )
         table.attrs["reasons"] = reasons
         if reasons:
             what = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
@@ -188,17 +208,20 @@ def bootstrap(
         errors = _standard_errors(prepare(fit.design, fit.request.control), fit.record, parameters)
         names = tuple(one.name for one in parameters)
     else:
+        check_statistic(statistic)
         names, values, errors = evaluated(statistic(fit))
     group = _group(fit, by) if method == "cluster" else -1
     plain = fit if statistic is not None else replace(fit, request=replace(fit.request, data=None))
     job = _Job(method, plain, parameters, statistic, names, group)
-    return collect(job, values, errors, nsim, seed, progress, n_jobs, method)
+    scales = parameter_scales(parameters) if statistic is None else {}
+    return collect(job, values, errors, scales, nsim, seed, progress, n_jobs, method)
 
 
 def collect(
     job: Job,
     values: Floats,
     errors: Floats,
+    scales: dict[str, Scale],
     nsim: int,
     seed: int | np.random.Generator | None,
     progress: bool | None,
@@ -207,7 +230,8 @@ def collect(
 ) -> Bootstrap:
     """Let workers draw and refit all replicates of a job; warn of those that failed.
 
-    ``values`` and ``errors`` are the statistics of the fit itself and their standard errors, (k,).
+    ``values`` and ``errors`` are the statistics of the fit itself and their standard errors, (k,), ``scales`` those on
+    which they are studentized.
     """
     worker = job.worker()
     plan = batches(nsim, worker.batch, seed)
@@ -227,6 +251,7 @@ def collect(
         estimate_se=pd.Series(errors, index=names),
         failures=failures,
         method=method,
+        scales=scales,
     )
     if failures:
         what = "; ".join(f"{count}: {reason}" for reason, count in failures.items())
@@ -334,17 +359,26 @@ class _Worker:
         return statistic_block(job.statistic, fit, job.names)
 
 
+def check_statistic(statistic: object) -> None:
+    """Raise a TypeError unless the statistic can be called."""
+    if not callable(statistic):
+        raise TypeError(f"statistic={statistic!r} must be a function of a fit, such as lambda fit: fit.sigma")
+
+
 def statistic_block(statistic: Callable[[Any], Any], fit: Any, wanted: tuple[str, ...]) -> Block:
     """The user's statistic of a refit; an error that it raises, or other names, make a replicate that failed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MixedpyWarning)
-            names, values, errors = evaluated(statistic(fit))
+            found = statistic(fit)
+            names, values, errors = evaluated(found)
     except Exception as error:  # the user's function may raise anything; the replicate counts as failed
         return failed_block(len(wanted), f"the statistic raised {type(error).__name__}: {error}")
     if names != wanted:
         return failed_block(len(wanted), f"the statistic returned {list(names)} instead of {list(wanted)}")
-    return Block(values[None], errors[None], (None,))
+    known = np.isfinite(values)
+    reason = None if known.all() else f"the statistic {'returned None' if found is None else 'is not finite'}"
+    return Block(np.where(known, values, np.nan)[None], errors[None], (reason,))
 
 
 def joined(blocks: Sequence[Block]) -> Block:
@@ -365,7 +399,18 @@ def _standard_errors(engine: Engine, record: FitRecord, parameters: Sequence[Par
 
 
 def evaluated(value: Any) -> tuple[tuple[str, ...], Floats, Floats]:
-    """Names, values and standard errors of what a statistic returned."""
+    """Names, values and standard errors of what a statistic returned; None is a number that is not known."""
+    try:
+        return _as_numbers(value)
+    except (TypeError, ValueError):
+        seen = f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)
+        raise TypeError(
+            f"statistic returned {seen}; return a number, a vector, a Series, or a dict of numbers or (number, "
+            "standard error)"
+        ) from None
+
+
+def _as_numbers(value: Any) -> tuple[tuple[str, ...], Floats, Floats]:
     if isinstance(value, pd.Series):
         return tuple(map(str, value.index)), value.to_numpy(float), np.full(len(value), np.nan)
     if isinstance(value, Mapping):
@@ -374,10 +419,7 @@ def evaluated(value: Any) -> tuple[tuple[str, ...], Floats, Floats]:
         return tuple(map(str, value)), both[:, 0], both[:, 1]
     values = np.atleast_1d(np.asarray(value, dtype=float))
     if values.ndim != 1:
-        raise TypeError(
-            f"statistic returned an array of shape {values.shape}; return a number, a vector, a Series, or a dict of "
-            "numbers or (number, standard error)"
-        )
+        raise ValueError
     return tuple(f"t{k}" for k in range(1, len(values) + 1)), values, np.full(len(values), np.nan)
 
 

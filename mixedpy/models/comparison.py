@@ -168,8 +168,13 @@ def _simulated(table: Comparison, fits: Fits, simulate: Simulate) -> Comparison:
     return table
 
 
-def _commensurate(fits: Sequence[LmmFit], labels: Sequence[str], *, refit: bool) -> tuple[list[LmmFit], str | None]:
-    """Make the criteria comparable; the second value says what was done."""
+def _commensurate(
+    fits: Sequence[LmmFit], labels: Sequence[str], *, refit: bool, remedy: str = "leave refit=True, or fit"
+) -> tuple[list[LmmFit], str | None]:
+    """Make the criteria comparable; the second value says what was done.
+
+    ``remedy`` begins the advice where that must not be done.
+    """
     reml = [fit.record.reml for fit in fits]
     if not any(reml) or (all(reml) and one_fixed_part(fits)):
         return list(fits), None
@@ -178,12 +183,12 @@ def _commensurate(fits: Sequence[LmmFit], labels: Sequence[str], *, refit: bool)
     if all(reml):
         raise MixedpyError(
             f"{' and '.join(labels)} are REML fits with different fixed parts, whose REML criteria are not comparable; "
-            "leave refit=True, or fit them with reml=False"
+            f"{remedy} them with reml=False"
         )
     which = [label for label, one in zip(labels, reml, strict=True) if one]
     raise MixedpyError(
         f"{' and '.join(which)} {'is a REML fit' if len(which) == 1 else 'are REML fits'}, the others are by maximum "
-        "likelihood; leave refit=True, or fit all with reml=False"
+        f"likelihood; {remedy} all with reml=False"
     )
 
 
@@ -239,7 +244,7 @@ def compare(
     if linear:
         check_same_data(linear, labels)
         if criterion != "caic":
-            _commensurate(linear, labels, refit=False)
+            _commensurate(linear, labels, refit=False, remedy="fit")
     else:
         check_same_data(generalized, labels)
         check_likelihoods(generalized, labels, nested=False)

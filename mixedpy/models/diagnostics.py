@@ -14,6 +14,7 @@ from mixedpy.inference.pca import RandomPca, random_pca
 from mixedpy.inference.pooling import pooling
 from mixedpy.inference.predict import predict
 from mixedpy.inference.predictors import of_fit
+from mixedpy.inference.seeds import random_source
 from mixedpy.inference.simulate import simulate
 from mixedpy.inference.simulated import SimulatedResiduals, simulated_residuals
 from mixedpy.models.check import Check, check_fit
@@ -190,7 +191,7 @@ class Diagnostics:
         >>> bool(fit.simulate_residuals(seed=1).tests["p_value"].between(0, 1).all())
         True
         """
-        rng = np.random.default_rng(seed)
+        rng = random_source(seed)
         given = selection.select(self.schema, re_form)
         parts = of_fit(self.design, self.schema, self.record)
         drawn = simulate(parts, self.schema, self.record, given, nsim=nsim, seed=rng)

@@ -12,26 +12,33 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mixedpy.core.arrays import Floats
+from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.errors import DataError, MixedpyError
 from mixedpy.formula.syntax import Name
 from mixedpy.inference.contrasts import contrasts_of
 from mixedpy.inference.ddf import Inference, TTests, t_tests
-from mixedpy.inference.grid import Weights, averages, reference_grid
+from mixedpy.inference.grid import Grid, Weights, averages, in_larger_term, reference_grid, trend_grid
+from mixedpy.inference.intervals import check_level
+from mixedpy.inference.joint import joint_test
 from mixedpy.inference.multiplicity import Adjust, Family, adjusted_pvalues, check_adjust, critical_values
-from mixedpy.inference.transformation import Transformation, transformation_of
+from mixedpy.inference.transformation import Transformation, link_transformation, transformation_of
+from mixedpy.models.joint_tests import JointTable, joint_table
+from mixedpy.models.means_record import RecordTable, by_groups, label_text
 from mixedpy.models.memo import check_ddf, inference_of
-from mixedpy.report.emmeans import MeansRecord, means_html, means_text
 
 if TYPE_CHECKING:
+    from mixedpy.models.glmm import GlmmFit
     from mixedpy.models.lmm import LmmFit
 
-__all__ = ["ContrastTable", "MeansTable", "Scale", "emmeans"]
+__all__ = ["ContrastTable", "MeansTable", "Scale", "emmeans", "emtrends"]
 
 Scale = Literal["link", "response"]
 
 _Table = TypeVar("_Table", bound="_FunctionTable")
 
 _SEPARATORS = re.compile(r"[:*+]")
+
+_INTERACTION = "NOTE: Results may be misleading due to involvement in interactions"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,18 +57,24 @@ class Functions:
         Their known part.
     inference : Inference
         Estimates and degrees of freedom.
-    ddf : str
-        Name of the method.
-    transformation : Transformation or None
-        Of the response, if the table is on the response scale.
-    scale_name : str or None
-        Name of the transformation, if the response has a known one.
+    ddf : str or None
+        Name of the method; None for a generalized fit, which has none.
+    known : Transformation or None
+        Of the response, if it has one that is known and the functions are on its scale.
+    response : bool
+        Whether the table is on the response scale.
+    name : str
+        Of the column of estimates, where they are not on the response scale.
     means : int
         Number of means that the functions of a group are, or compare.
     pairs : bool
         Whether they are all pairwise differences.
     averaged : tuple of str
         Predictors averaged over.
+    misleading : bool
+        Whether the means hide interactions.
+    left_on : str or None
+        Name of the scale of differences that have no counterpart on the response scale.
     """
 
     labels: pd.DataFrame
@@ -69,24 +82,41 @@ class Functions:
     L: Floats
     offset: Floats
     inference: Inference
-    ddf: str
-    transformation: Transformation | None
-    scale_name: str | None
+    ddf: str | None
+    known: Transformation | None
+    response: bool
+    name: str
     means: int
     pairs: bool
     averaged: tuple[str, ...]
+    misleading: bool
+    left_on: str | None = None
+
+    @property
+    def transformation(self) -> Transformation | None:
+        """The transformation, if the table is on the response scale."""
+        return self.known if self.response else None
+
+    @property
+    def normal(self) -> bool:
+        """Whether there are no degrees of freedom, so that statistics are called z."""
+        return self.ddf in ("asymptotic", None)
 
     def groups(self) -> list[NDArray[np.intp]]:
         """Rows of each combination of the ``by`` columns."""
-        if not self.by:
-            return [np.arange(len(self.labels))]
-        number = self.labels.groupby(list(self.by), sort=False, observed=True).ngroup().to_numpy()
-        return [np.flatnonzero(number == k) for k in range(number.max() + 1)]
+        return by_groups(self.labels, self.by)
 
-    def tests(self) -> TTests:
-        """t tests of all functions against zero, NaN where not estimable."""
+    def suited(self, adjust: Adjust) -> tuple[Adjust, tuple[str, ...]]:
+        """Replace Tukey's method where the functions are not all pairs, and say so."""
+        if adjust == "tukey" and not self.pairs and len(self.groups()[0]) > 1:
+            why = 'because "tukey" is only appropriate for one set of pairwise comparisons'
+            return "sidak", ('Note: adjust = "tukey" was changed to "sidak"', why)
+        return adjust, ()
+
+    def tests(self, null: float = 0.0) -> TTests:
+        """t tests of all functions, NaN where not estimable."""
         known = _estimable(self.L)
-        found = t_tests(self.inference, self.L[known], -self.offset[known])
+        found = t_tests(self.inference, self.L[known], null - self.offset[known])
         columns = np.full((5, len(self.L)), np.nan)
         columns[:, known] = found.estimate + self.offset[known], found.se, found.df, found.t, found.pvalue
         return TTests(*columns)
@@ -101,8 +131,6 @@ class Functions:
 
     def adjusted(self, adjust: Adjust, change: Callable[[NDArray[np.intp], Family], Floats]) -> Floats:
         """Fill a column group by group, from the estimable rows of each, NaN elsewhere."""
-        if adjust == "tukey" and not self.pairs:
-            raise ValueError("adjust='tukey' is for all pairwise differences; use 'sidak', 'scheffe' or 'mvt'")
         out = np.full(len(self.L), np.nan)
         for group in self.groups():
             rows = group[_estimable(self.L[group])]
@@ -116,54 +144,94 @@ def _estimable(L: Floats) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(L).all(axis=1))
 
 
-class _FunctionTable(pd.DataFrame):
-    """A DataFrame of linear functions; prints in groups, with notes. What is derived from it prints as pandas does."""
+class _FunctionTable(RecordTable):
+    """A table of linear functions."""
 
-    _metadata: list[str] = ["_functions", "_notes"]  # noqa: RUF012 - pandas' interface
+    _metadata: list[str] = [*RecordTable._metadata, "_functions"]  # noqa: RUF012 - pandas' interface
     _functions: Functions
-    _notes: tuple[str, ...]
+
+    def joint_test(self, null: float = 0.0) -> JointTable:
+        """Test all rows of each group at once, by an F test.
+
+        Parameters
+        ----------
+        null : float
+            Value of every row under the hypothesis, on the scale of the model.
+
+        Returns
+        -------
+        JointTable
+            ``df1``, ``df2``, ``F.ratio`` and ``p.value`` for each group. ``df2`` is the smallest number of degrees of
+            freedom of orthogonal functions, as in the R package emmeans.
+
+        Raises
+        ------
+        DataError
+            If rows depend on one another and ``null`` contradicts that.
+        """
+        functions, tests, lost = self._functions, [], []
+        beta = functions.inference.beta
+        for group in functions.groups():
+            rows = group[_estimable(functions.L[group])]
+            L = functions.L[rows]
+            tests.append(joint_test(functions.inference, L, L @ beta + functions.offset[rows] - null))
+            lost.append(len(rows) < len(group))
+        first = [rows[0] for rows in functions.groups()]
+        labels = functions.labels[list(functions.by)].iloc[first].reset_index(drop=True)
+        return joint_table(labels, tests, functions.by, lost)
+
+
+class MeansTable(_FunctionTable):
+    """Estimated marginal means, from a fit's ``emmeans``, or slopes, from its ``emtrends``.
+
+    A DataFrame with the predictors' values, ``emmean`` (``response``, ``prob`` or ``rate`` on that scale, ``x.trend``
+    for slopes), ``SE``, ``df``, and the limits ``lower.CL`` and ``upper.CL`` (``asymp.LCL`` and ``asymp.UCL`` without
+    degrees of freedom).
+    """
+
+    _metadata: list[str] = [*_FunctionTable._metadata, "_contrasts"]  # noqa: RUF012 - pandas' interface
+    _contrasts: ContrastTable | None
 
     @property
-    def _constructor(self) -> Callable[..., pd.DataFrame]:
-        return pd.DataFrame
-
-    def _record(self) -> MeansRecord:
-        functions = self._functions
-        shown = [name for name in functions.labels.columns if name not in functions.by]
-        numbers = [name for name in self.columns if name not in functions.labels.columns]
-        groups = []
-        for rows in functions.groups():
-            first = functions.labels.iloc[rows[0]]
-            heading = ", ".join(f"{name} = {_text(first[name])}" for name in functions.by)
-            groups.append((heading, tuple(rows.tolist())))
-        return MeansRecord(
-            label_names=tuple(map(str, shown)),
-            labels=tuple(tuple(_text(cell) for cell in row) for row in functions.labels[shown].itertuples(index=False)),
-            names=tuple(map(str, numbers)),
-            values=self[numbers].to_numpy(np.float64),
-            groups=tuple(groups),
-            notes=self._notes,
-        )
+    def contrasts(self) -> ContrastTable:
+        """The contrasts that ``"pairwise ~ a"`` asked for."""
+        if self._contrasts is None:
+            raise MixedpyError("no contrasts were asked for; call .contrast(), or ask for them: 'pairwise ~ a'")
+        return self._contrasts
 
     def __str__(self) -> str:
-        return means_text(self._record())
+        own = super().__str__()
+        if self._contrasts is None:
+            return own
+        name = "emtrends" if self._functions.name.endswith(".trend") else "emmeans"
+        return f"${name}\n{own}\n\n$contrasts\n{self._contrasts}"
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return means_html(self._record())
-
-
-class MeansTable(_FunctionTable):
-    """Estimated marginal means, from :meth:`LmmFit.emmeans`.
-
-    A DataFrame with the predictors' values, ``emmean`` (``response`` on that scale), ``SE``, ``df``, ``lower.CL`` and
-    ``upper.CL``.
-    """
+        own = super()._repr_html_()
+        return own if self._contrasts is None else own + self._contrasts._repr_html_()
 
     def confint(self, level: float = 0.95, adjust: str = "none") -> MeansTable:
         """Give intervals of another level, or adjusted for their number."""
         return means_table(self._functions, level, check_adjust(adjust))
+
+    def test(self, null: float = 0.0, adjust: str = "none") -> MeansTable:
+        """Test each mean in the place of an interval.
+
+        Parameters
+        ----------
+        null : float
+            Value under the hypothesis, on the scale of the model (the logarithm of 300, where means are of ``log(y)``).
+        adjust : str
+            Adjustment of p values for the number of means in a group.
+
+        Returns
+        -------
+        MeansTable
+            With the columns ``null`` (unless zero), ``t.ratio`` and ``p.value``.
+        """
+        return _test_table(MeansTable, self._functions, check_adjust(adjust), null)
 
     def contrast(
         self,
@@ -193,7 +261,7 @@ class MeansTable(_FunctionTable):
         -------
         ContrastTable
             Differences of means on the scale of the model; ratios, where means of a logarithm are on the response
-            scale.
+            scale, odds ratios, where those of a logit are.
         """
         functions, suited = _contrasts(self._functions, method, ref, reverse)
         return contrast_table(functions, suited if adjust is None else check_adjust(adjust))
@@ -204,16 +272,25 @@ class MeansTable(_FunctionTable):
 
 
 class ContrastTable(_FunctionTable):
-    """Contrasts among marginal means: ``estimate`` (or ``ratio``), ``SE``, ``df``, ``t.ratio`` and ``p.value``."""
+    """Contrasts among marginal means: ``estimate`` (or ``ratio``), ``SE``, ``df``, ``t.ratio`` and ``p.value``.
+
+    Ratios of odds are called ``odds.ratio``. Without degrees of freedom the statistic is ``z.ratio``; ``null`` is the
+    value under the hypothesis, unless zero.
+    """
 
     def confint(self, level: float = 0.95, adjust: str | None = None) -> ContrastTable:
         """Give intervals in the place of tests, by the adjustment of the tests unless told otherwise."""
         chosen = self.attrs["adjust"] if adjust is None else check_adjust(adjust)
         return interval_table(self._functions, level, chosen)
 
+    def test(self, null: float = 0.0, adjust: str | None = None) -> ContrastTable:
+        """Test against another value than zero, on the scale of the model."""
+        chosen = self.attrs["adjust"] if adjust is None else check_adjust(adjust)
+        return contrast_table(self._functions, chosen, null)
+
 
 def emmeans(
-    fit: LmmFit,
+    fit: LmmFit | GlmmFit,
     specs: str | Sequence[str],
     by: str | Sequence[str] | None,
     at: Mapping[str, Any] | None,
@@ -221,20 +298,61 @@ def emmeans(
     type: Scale,
     ddf: str | None,
     level: float,
-    adjust: str,
+    adjust: str | None,
 ) -> MeansTable:
     """Estimate marginal means; see ``LmmFit.emmeans``."""
     if type not in get_args(Scale):
         raise ValueError(f"type={type!r} is unknown; use 'link' or 'response'")
-    over, within = _read_specs(specs, by)
-    grid = reference_grid(fit.schema, fit.design, fit.request.data, at)
-    means = averages(grid, (*over, *within), weights)
-    known = transformation_of(fit.schema.formula.response)
-    if type == "response" and known is None and not isinstance(fit.schema.formula.response, Name):
+    response = fit.schema.formula.response
+    known = link_transformation(fit.record.family) if isinstance(fit.record, GlmmRecord) else None
+    if known is None:
+        known = transformation_of(response, fit.schema.states)
+    if type == "response" and known is None and not isinstance(response, Name):
         raise MixedpyError(
             f"type='response': the way back from {fit.schema.response} is not known; log, log2, log10, log1p, sqrt and "
-            "exp of a column, or of a column plus a number, are. Use type='link'"
+            "exp of a column, or of a column plus a number, and scale of a column are. Use type='link'"
         )
+    grid = reference_grid(fit.schema, fit.design, fit.request.data, at)
+    return _averaged_table(
+        fit, grid, specs, by, weights, ddf, level, adjust, name="emmean", known=known, response=type == "response"
+    )
+
+
+def emtrends(
+    fit: LmmFit | GlmmFit,
+    specs: str | Sequence[str],
+    var: str,
+    by: str | Sequence[str] | None,
+    at: Mapping[str, Any] | None,
+    weights: Weights,
+    ddf: str | None,
+    level: float,
+    adjust: str | None,
+) -> MeansTable:
+    """Estimate slopes in a numeric predictor; see ``LmmFit.emtrends``."""
+    points = reference_grid(fit.schema, fit.design, fit.request.data, at)
+    grid = trend_grid(fit.schema, fit.request.data, points, var)
+    return _averaged_table(fit, grid, specs, by, weights, ddf, level, adjust, name=f"{var}.trend", trend=var)
+
+
+def _averaged_table(
+    fit: LmmFit | GlmmFit,
+    grid: Grid,
+    specs: str | Sequence[str],
+    by: str | Sequence[str] | None,
+    weights: Weights,
+    ddf: str | None,
+    level: float,
+    adjust: str | None,
+    *,
+    name: str,
+    known: Transformation | None = None,
+    response: bool = False,
+    trend: str | None = None,
+) -> MeansTable:
+    """Average a grid by what the specs say, and contrast the averages if they ask for that."""
+    method, over, within = _read_specs(specs, by)
+    means = averages(grid, (*over, *within), weights)
     labels = means.labels
     if not over:
         labels.insert(0, "1", "overall")
@@ -244,21 +362,36 @@ def emmeans(
         L=means.L,
         offset=means.offset,
         inference=inference_of(fit, ddf),
-        ddf=check_ddf(ddf),
-        transformation=known if type == "response" else None,
-        scale_name=None if known is None else known.name,
+        ddf=None if isinstance(fit.record, GlmmRecord) else check_ddf(ddf),
+        known=known,
+        response=response and known is not None,
+        name=name,
         means=len(means.labels),
         pairs=False,
         averaged=means.averaged,
+        misleading=bool(over) and in_larger_term(fit.schema, [*over, *within, *([] if trend is None else [trend])]),
     )
-    return means_table(functions, level, check_adjust(adjust))
+    if method is None:
+        return means_table(functions, level, check_adjust("none" if adjust is None else adjust))
+    table = means_table(functions, level, "none")
+    table._contrasts = table.contrast(method, adjust=adjust)
+    table._contrasts._above = tuple(line for line in table._contrasts._above if line != _INTERACTION)  # said above
+    return table
 
 
-def _read_specs(specs: str | Sequence[str], by: str | Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Read "a", "a:b", "a * b", "~ a | b", "1" for the mean over all, or a list of names."""
+def _read_specs(
+    specs: str | Sequence[str], by: str | Sequence[str] | None
+) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
+    """Read "a", "a:b", "a * b", "~ a | b", "pairwise ~ a", "1" for the mean over all, or a list of names.
+
+    Returns a method of contrasts or None, the predictors, and those that make groups.
+    """
     within = () if by is None else (by,) if isinstance(by, str) else tuple(by)
+    method = None
     if isinstance(specs, str):
-        left, bar, right = specs.strip().removeprefix("~").partition("|")
+        before, _, right = specs.rpartition("~")
+        method = before.strip() or None
+        left, bar, right = right.partition("|")
         over = tuple(name.strip() for name in _SEPARATORS.split(left))
         if bar:
             within = (*within, *(name.strip() for name in _SEPARATORS.split(right)))
@@ -266,63 +399,88 @@ def _read_specs(specs: str | Sequence[str], by: str | Sequence[str] | None) -> t
         over = tuple(specs)
     names = [*over, *within]
     if over == ("1",):
-        return (), within
+        return method, (), within
     if not over or not all(names) or len(set(names)) < len(names):
         raise DataError(
-            f"emmeans: specs={specs!r}, by={by!r} must name distinct predictors, as in 'recipe', ['recipe', 'temp'] or "
-            "'recipe | temp'"
+            f"emmeans: specs={specs!r}, by={by!r} must name distinct predictors, as in 'recipe', ['recipe', 'temp'], "
+            "'recipe | temp' or 'pairwise ~ recipe'"
         )
-    return over, within
+    return method, over, within
 
 
 def means_table(functions: Functions, level: float, adjust: Adjust) -> MeansTable:
     """Lay out means with their intervals."""
-    name = "emmean" if functions.transformation is None else "response"
-    columns, notes = _interval_columns(functions, name, level, adjust)
-    return _filled(MeansTable(columns), functions, [*_averaged(functions), *notes])
+    return _interval_table(MeansTable, functions, _name(functions), level, adjust)
 
 
-def contrast_table(functions: Functions, adjust: Adjust) -> ContrastTable:
+def contrast_table(functions: Functions, adjust: Adjust, null: float = 0.0) -> ContrastTable:
     """Lay out contrasts with their tests."""
-    tests = functions.tests()
-    estimate, se = _on_scale(functions, tests)
-    pvalue = functions.adjusted(
-        adjust, lambda rows, family: adjusted_pvalues(tests.t[rows], tests.df[rows], adjust, family)
-    )
-    columns = _labelled(functions, {_name(functions): estimate, "SE": se, "df": tests.df})
-    columns |= {"t.ratio": tests.t, "p.value": pvalue}
-    notes = [*_averaged(functions), f"Degrees-of-freedom method: {functions.ddf}"]
-    if adjust != "none" and len(functions.groups()[0]) > 1:
-        notes.append(f"P value adjustment: {adjust} method {_what_for(functions, adjust)}")
-    if functions.transformation is not None:
-        notes.append(f"Tests are performed on the {functions.scale_name} scale")
-    elif functions.scale_name is not None:
-        notes.append(f"Results are given on the {functions.scale_name} (not the response) scale.")
-    table = _filled(ContrastTable(columns), functions, notes)
-    table.attrs["adjust"] = adjust
-    return table
+    return _test_table(ContrastTable, functions, adjust, null)
 
 
 def interval_table(functions: Functions, level: float, adjust: Adjust) -> ContrastTable:
     """Lay out contrasts with their intervals."""
-    columns, notes = _interval_columns(functions, _name(functions), level, adjust)
-    table = _filled(ContrastTable(columns), functions, [*_averaged(functions), *notes])
-    table.attrs["adjust"] = adjust
-    return table
+    return _interval_table(ContrastTable, functions, _name(functions), level, adjust)
+
+
+def _test_table(kind: type[_Table], functions: Functions, adjust: Adjust, null: float) -> _Table:
+    """Lay out functions with tests."""
+    if not np.isfinite(null):
+        raise ValueError(f"null={null!r} must be a number")
+    chosen, above = functions.suited(adjust)
+    tests = functions.tests(null)
+    estimate, se = _on_scale(functions, tests)
+    pvalue = functions.adjusted(
+        chosen, lambda rows, family: adjusted_pvalues(tests.t[rows], tests.df[rows], chosen, family)
+    )
+    back = functions.transformation
+    shown = null if back is None else float(back.inverse(np.array([null]))[0])
+    columns = _labelled(functions, {_name(functions): estimate, "SE": se, "df": tests.df})
+    columns |= {"null": shown} if shown != 0.0 else {}
+    columns |= {"z.ratio" if functions.normal else "t.ratio": tests.t, "p.value": pvalue}
+    notes = _first_notes(functions)
+    if _adjusts(functions, chosen):
+        notes.append(f"P value adjustment: {_printed(chosen)} method {_what_for(functions, chosen, 'tests')}")
+    if back is not None:
+        notes.append(f"Tests are performed on the {back.name} scale")
+    return _filled(kind(columns), functions, above, notes, chosen)
+
+
+def _interval_table(kind: type[_Table], functions: Functions, name: str, level: float, adjust: Adjust) -> _Table:
+    """Lay out functions with intervals."""
+    check_level(level)
+    chosen, above = functions.suited(adjust)
+    tests = functions.tests()
+    estimate, se = _on_scale(functions, tests)
+    width = tests.se * functions.adjusted(
+        chosen, lambda rows, family: critical_values(level, tests.df[rows], chosen, family)
+    )
+    lower, upper = tests.estimate - width, tests.estimate + width
+    notes = [*_first_notes(functions), f"Confidence level used: {level:g}"]
+    if _adjusts(functions, chosen):
+        notes.append(f"Conf-level adjustment: {_printed(chosen)} method {_what_for(functions, chosen, 'estimates')}")
+    if functions.transformation is not None:
+        ends = functions.transformation.inverse(np.array([lower, upper]))
+        lower, upper = ends.min(axis=0), ends.max(axis=0)
+        notes.append(f"Intervals are back-transformed from the {functions.transformation.name} scale")
+    limits = ("asymp.LCL", "asymp.UCL") if functions.normal else ("lower.CL", "upper.CL")
+    columns = _labelled(functions, {name: estimate, "SE": se, "df": tests.df, limits[0]: lower, limits[1]: upper})
+    return _filled(kind(columns), functions, above, notes, chosen)
 
 
 def _contrasts(
     means: Functions, method: str | Mapping[str, Sequence[float]], ref: int | str, reverse: bool
 ) -> tuple[Functions, Adjust]:
     """Contrasts of the means in each group; on the response scale those of logarithms, which are ratios."""
-    ratio = means.transformation is not None and means.transformation.ratio
+    logarithm = means.known is not None and means.known.ratio
+    ratio = logarithm and means.response
     shown = [name for name in means.labels.columns if name not in means.by]
     prefix = {name: name if _all_numbers(means.labels[name]) else "" for name in shown}
     labels, L, offset = [], [], []
     found = None
     for rows in means.groups():
         texts = [
-            " ".join(prefix[name] + _text(value) for name, value in zip(shown, row, strict=True))
+            " ".join(prefix[name] + label_text(value) for name, value in zip(shown, row, strict=True))
             for row in means.labels[shown].iloc[rows].itertuples(index=False)
         ]
         found = contrasts_of(method, texts, ref=ref, reverse=reverse, ratio=ratio)
@@ -337,40 +495,21 @@ def _contrasts(
         L.append(product)
         offset.append(found.C @ means.offset[rows])
     assert found is not None
+    differences = bool((np.abs(found.C.sum(axis=1)) <= 1e-6 * np.abs(found.C).max(axis=1, initial=0.0)).all())
+    kept = logarithm and differences
     functions = replace(
         means,
         labels=pd.concat(labels, ignore_index=True),
         L=np.concatenate(L),
         offset=np.concatenate(offset),
-        transformation=means.transformation if ratio else None,
+        known=(means.known.differences or means.known) if means.known is not None and kept else None,
+        response=means.response and kept,
+        name="estimate",
         means=len(means.groups()[0]),
         pairs=found.pairs,
+        left_on=None if kept or means.known is None else means.known.name,
     )
     return functions, found.adjust
-
-
-def _interval_columns(
-    functions: Functions, name: str, level: float, adjust: Adjust
-) -> tuple[dict[str, Any], list[str]]:
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level={level!r} must lie between 0 and 1")
-    tests = functions.tests()
-    estimate, se = _on_scale(functions, tests)
-    width = tests.se * functions.adjusted(
-        adjust, lambda rows, family: critical_values(level, tests.df[rows], adjust, family)
-    )
-    lower, upper = tests.estimate - width, tests.estimate + width
-    notes = [f"Degrees-of-freedom method: {functions.ddf}", f"Confidence level used: {level:g}"]
-    if adjust != "none" and len(functions.groups()[0]) > 1:
-        notes.append(f"Conf-level adjustment: {adjust} method {_what_for(functions, adjust)}")
-    if functions.transformation is not None:
-        ends = functions.transformation.inverse(np.array([lower, upper]))
-        lower, upper = ends.min(axis=0), ends.max(axis=0)
-        notes.append(f"Intervals are back-transformed from the {functions.scale_name} scale")
-    elif functions.scale_name is not None:
-        notes.insert(0, f"Results are given on the {functions.scale_name} (not the response) scale.")
-    columns = _labelled(functions, {name: estimate, "SE": se, "df": tests.df, "lower.CL": lower, "upper.CL": upper})
-    return columns, notes
 
 
 def _on_scale(functions: Functions, tests: TTests) -> tuple[Floats, Floats]:
@@ -382,38 +521,60 @@ def _on_scale(functions: Functions, tests: TTests) -> tuple[Floats, Floats]:
 
 
 def _name(functions: Functions) -> str:
-    return "estimate" if functions.transformation is None else "ratio"
+    """Of the column of estimates."""
+    if functions.transformation is None:
+        return functions.name
+    back = functions.transformation
+    return back.ratios if functions.name == "estimate" else back.column
 
 
 def _labelled(functions: Functions, numbers: dict[str, Any]) -> dict[str, Any]:
     return {**{str(name): functions.labels[name].to_numpy() for name in functions.labels.columns}, **numbers}
 
 
-def _averaged(functions: Functions) -> list[str]:
-    if not functions.averaged:
-        return []
-    return [f"Results are averaged over the levels of: {', '.join(functions.averaged)}"]
+def _first_notes(functions: Functions) -> list[str]:
+    """What was averaged over, the degrees of freedom, and the scale."""
+    notes = []
+    if functions.averaged:
+        notes.append(f"Results are averaged over the levels of: {', '.join(functions.averaged)}")
+    if functions.left_on is not None:
+        notes.append(f"Note: contrasts are still on the {functions.left_on} scale")
+    if functions.ddf is not None:
+        notes.append(f"Degrees-of-freedom method: {functions.ddf}")
+    if functions.known is not None and not functions.response:
+        notes.append(f"Results are given on the {functions.known.name} (not the response) scale.")
+    return notes
 
 
-def _what_for(functions: Functions, adjust: Adjust) -> str:
+def _adjusts(functions: Functions, adjust: Adjust) -> bool:
+    """Whether the adjustment changes anything."""
+    if adjust in ("tukey", "scheffe"):
+        return functions.means > 2
+    return adjust != "none" and len(functions.groups()[0]) > 1
+
+
+def _printed(adjust: Adjust) -> str:
+    return "BY" if adjust == "by" else adjust
+
+
+def _what_for(functions: Functions, adjust: Adjust, noun: str) -> str:
     rows = functions.groups()[0]
     if adjust == "tukey":
         return f"for comparing a family of {functions.means} estimates"
     if adjust == "scheffe":
         return f"with rank {functions.family(rows).rank}"
-    return f"for {len(rows)} tests"
+    return f"for {len(rows)} {noun}"
 
 
-def _filled(table: _Table, functions: Functions, notes: list[str]) -> _Table:
+def _filled(table: _Table, functions: Functions, above: Sequence[str], notes: Sequence[str], adjust: Adjust) -> _Table:
+    if isinstance(table, MeansTable):
+        table._contrasts = None
     table._functions = functions
+    table._labels, table._by = tuple(map(str, functions.labels.columns)), functions.by
+    table._above = (*([_INTERACTION] if functions.misleading else []), *above)
     table._notes = tuple(notes)
+    table.attrs["adjust"] = adjust
     return table
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool | np.bool_):
-        return str(value).upper()
-    return f"{value:.7g}" if isinstance(value, float | np.floating) else str(value)
 
 
 def _all_numbers(values: pd.Series[Any]) -> bool:

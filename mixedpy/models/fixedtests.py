@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from mixedpy.core.arrays import Floats
+from mixedpy.core.distributions import chi2_sf
 from mixedpy.design import Schema
 from mixedpy.errors import DataError
 from mixedpy.inference import hypotheses
+from mixedpy.inference.combinations import combination_of
 from mixedpy.inference.ddf import FTest, Inference, f_test, t_tests
 from mixedpy.inference.hypotheses import Hypotheses
 from mixedpy.inference.intervals import check_level
-from mixedpy.models.memo import inference_of
+from mixedpy.models.memo import check_ddf, inference_of
 from mixedpy.models.printed import AnovaTable, anova_table
 
 if TYPE_CHECKING:
+    from mixedpy.models.glmm import GlmmFit
     from mixedpy.models.lmm import LmmFit
 
-__all__ = ["anova", "contrast", "contrast_matrix", "drop1", "droppable_terms", "read_contrast", "read_type"]
+__all__ = ["anova", "chisquare_columns", "contrast", "contrast_matrix", "drop1", "droppable_terms", "read_type"]
 
 _TYPES = {"1": "I", "2": "II", "3": "III"}
 
@@ -82,7 +85,7 @@ def drop1(fit: LmmFit, scope: str | Sequence[str] | None, ddf: str | None) -> An
         every = hypotheses.marginal(schema, fit.design)
         found = {schema.term_labels[t]: every[schema.term_labels[t]] for t in terms}
     inference = inference_of(fit, ddf)
-    heading = [f"Single term deletions using {inference.method.label} method:", "\nModel:", fit.formula]
+    heading = [f"Single term deletions using {inference.method.label} method:", "\nModel:", fit.schema.formula.expanded]
     return _table(fit, inference, found, heading)
 
 
@@ -109,56 +112,82 @@ def _columns(fit: LmmFit, tests: Sequence[FTest]) -> dict[str, Floats]:
 
 
 def contrast(
-    fit: LmmFit,
-    L: npt.ArrayLike | Mapping[str, float] | str | Sequence[Any],
+    fit: LmmFit | GlmmFit,
+    L: npt.ArrayLike | Mapping[str, Any] | str | Sequence[Any],
     rhs: npt.ArrayLike,
     ddf: str | None,
     joint: bool,
     level: float,
 ) -> pd.DataFrame:
-    """Test linear combinations of the fixed effects; see ``LmmFit.contrast``."""
-    rows, names, values = read_contrast(fit.schema, L, rhs, level)
+    """Test linear combinations of the fixed effects; see ``LmmFit.contrast``.
+
+    Without degrees of freedom, as of generalized fits, statistics are z and chi-square.
+    """
+    rows, names = contrast_matrix(fit.schema, L)
+    values = np.asarray(rhs, float)
+    if values.shape not in ((), (len(rows),)):
+        raise DataError(f"contrast: rhs has shape {values.shape}; one number, or one for each of the {len(rows)} rows")
+    check_level(level)
     inference = inference_of(fit, ddf)
+    normal = check_ddf(ddf) == "asymptotic"
     if joint:
-        heading = [f"Joint test of {len(rows)} linear hypotheses with {inference.method.label} method"]
-        return anova_table(_columns(fit, [f_test(inference, rows, values)]), ["L"], heading)
-    tests = t_tests(inference, rows, values)
-    from_estimate = tests.se * tests.quantile(level)
+        label = L if isinstance(L, str) else "L"
+        tests = [f_test(inference, rows, values)]
+        method = "by Wald's chi-square" if normal else f"with {inference.method.label} method"
+        heading = [f"Joint test of {len(rows)} linear hypotheses {method}"]
+        columns = chisquare_columns(tests) if normal else _columns(cast("LmmFit", fit), tests)
+        return anova_table(columns, [label], heading)
+    single = t_tests(inference, rows, values)
+    from_estimate = single.se * single.quantile(level)
     return pd.DataFrame(
         {
-            "Estimate": tests.estimate,
-            "Std. Error": tests.se,
-            "df": tests.df,
-            "t value": tests.t,
-            "lower": tests.estimate - from_estimate,
-            "upper": tests.estimate + from_estimate,
-            "Pr(>|t|)": tests.pvalue,
+            "Estimate": single.estimate,
+            "Std. Error": single.se,
+            **({} if normal else {"df": single.df}),
+            "z value" if normal else "t value": single.t,
+            "lower": single.estimate - from_estimate,
+            "upper": single.estimate + from_estimate,
+            "Pr(>|z|)" if normal else "Pr(>|t|)": single.pvalue,
         },
         index=names,
     )
 
 
-def read_contrast(schema: Schema, L: Any, rhs: npt.ArrayLike, level: float) -> tuple[Floats, list[str], Floats]:
-    """Read linear combinations, (r, p), their names, and their values under the hypothesis, () or (r,)."""
-    rows, names = contrast_matrix(schema, L)
-    values = np.asarray(rhs, float)
-    if values.shape not in ((), (len(rows),)):
-        raise DataError(f"contrast: rhs has shape {values.shape}; one number, or one for each of the {len(rows)} rows")
-    check_level(level)
-    return rows, names, values
+def chisquare_columns(tests: Sequence[FTest]) -> dict[str, Floats]:
+    """Chi-squares: F tests with infinitely many denominator degrees of freedom, times their own degrees of freedom."""
+    df = np.array([test.ndf if test.ndf else np.nan for test in tests], float)
+    statistic = df * np.array([test.statistic for test in tests], float)
+    return {"Chisq": statistic, "Df": df, "Pr(>Chisq)": np.asarray(chi2_sf(statistic, df), np.float64)}
 
 
 def contrast_matrix(schema: Schema, L: Any) -> tuple[Floats, list[str]]:
-    """Read linear combinations: a coefficient's name, weights by name, a vector, a matrix, or a list of these.
+    """Read linear combinations and their labels: names, sums, terms, weights by name, vectors, or several of these.
 
     Raises
     ------
     DataError
-        If the length is wrong, a name unknown, or a number not finite.
+        If the length is wrong, a name unknown, a number not finite, or a combination zero.
     """
+    rows, labels = _rows_of(schema, L)
+    for row, label in zip(rows, labels, strict=True):
+        if not row.any():
+            raise DataError(f"contrast: {label} is zero, all its weights are; there is nothing to test")
+    return rows, labels
+
+
+def _rows_of(schema: Schema, L: Any) -> tuple[Floats, list[str]]:
     names = list(schema.fixed_names)
     if isinstance(L, str):
-        return _weights({L: 1.0}, names)[None, :], [L]
+        if L not in names and L in schema.term_labels:
+            columns = [k for k, t in enumerate(schema.assign) if t == schema.term_labels.index(L) + 1]
+            return np.eye(len(names))[columns], [names[k] for k in columns]
+        return (_weights({L: 1.0}, names) if L in names else combination_of(L, names))[None, :], [L]
+    if isinstance(L, Mapping) and any(not np.isscalar(value) or isinstance(value, str) for value in L.values()):
+        parts = [_rows_of(schema, row) for row in L.values()]
+        for name, (found, _) in zip(L, parts, strict=True):
+            if len(found) != 1:
+                raise DataError(f"contrast: {name!r} has {len(found)} rows; a named contrast is one combination")
+        return np.concatenate([found for found, _ in parts]), [str(name) for name in L]
     if isinstance(L, Mapping):
         return _weights(L, names)[None, :], ["L"]
     if isinstance(L, pd.Series):
@@ -167,10 +196,11 @@ def contrast_matrix(schema: Schema, L: Any) -> tuple[Floats, list[str]]:
         rows = [_weights(row.to_dict(), names) for _, row in L.iterrows()]
         return np.array(rows).reshape(-1, len(names)), [str(label) for label in L.index]
     if isinstance(L, Sequence) and any(isinstance(row, str | Mapping) for row in L):
-        parts = [contrast_matrix(schema, row) for row in L]
+        parts = [_rows_of(schema, row) for row in L]
         labels = [
-            label if isinstance(row, str) else f"L{k + 1}"
-            for k, (row, (_, (label,))) in enumerate(zip(L, parts, strict=True))
+            f"L{k + 1}" if label == "L" and not isinstance(row, str) else label
+            for k, (row, (_, own)) in enumerate(zip(L, parts, strict=True))
+            for label in own
         ]
         return np.concatenate([rows for rows, _ in parts]), labels
     try:

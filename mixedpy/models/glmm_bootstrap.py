@@ -12,13 +12,13 @@ from mixedpy.core.arrays import Floats
 from mixedpy.core.glmm.estimate import estimate_glmm
 from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.inference import selection
-from mixedpy.inference.bootstrap import Batch, Block, check_nsim, failed_block
+from mixedpy.inference.bootstrap import Batch, Block, check_nsim, failed_block, parameter_scales
 from mixedpy.inference.glmm.response import auxiliary_predictors
 from mixedpy.inference.glmm.simulate import simulate_glmm
 from mixedpy.inference.names import Parameter, choose_parameters, parameter_list, parameter_values
 from mixedpy.inference.parallel import check_n_jobs
 from mixedpy.inference.predictors import of_fit
-from mixedpy.models.bootstrap import SINGLE, Bootstrap, collect, evaluated, joined, statistic_block
+from mixedpy.models.bootstrap import SINGLE, Bootstrap, check_statistic, collect, evaluated, joined, statistic_block
 
 if TYPE_CHECKING:
     from mixedpy.models.glmm import GlmmFit
@@ -51,10 +51,12 @@ def bootstrap(
         values, errors = _values(parameters, fit.record), _errors(parameters, fit.record)
         plain = replace(fit, request=replace(fit.request, data=None))
     else:
+        check_statistic(statistic)
         names, values, errors = evaluated(statistic(fit))
         plain = fit
     job = _Job(plain, parameters, statistic, names)
-    return collect(job, values, errors, nsim, seed, progress, n_jobs, "parametric")
+    scales = parameter_scales(parameters) if statistic is None else {}
+    return collect(job, values, errors, scales, nsim, seed, progress, n_jobs, "parametric")
 
 
 def draw_responses(fit: GlmmFit, nsim: int, rng: np.random.Generator) -> Floats:

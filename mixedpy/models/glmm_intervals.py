@@ -55,8 +55,10 @@ class GlmmIntervals:
         >>> profile = fit.profile("period2")
         >>> profile.confint().round(2).loc["period2"].tolist()
         [-1.62, -0.41]
-        >>> profile.zeta[[".zeta", "period2", ".par"]].round(2).iloc[0].tolist()
-        [-4.18, -2.44, 'period2']
+        >>> profile.zeta[[".zeta", "period2", ".par"]].round(2).head(2)
+           .zeta  period2     .par
+        0  -3.91    -2.30  period2
+        1  -3.43    -2.12  period2
         """
         fit = cast("GlmmFit", self)
         check_cutoff(cutoff)
@@ -110,14 +112,15 @@ class GlmmIntervals:
         [0.35, 1.1]
         """
         fit = cast("GlmmFit", self)
-        if method == "wald":
+        check_level(level)
+        name = method.lower() if isinstance(method, str) else method
+        if name == "wald":
             errors, p = np.sqrt(np.diag(fit.record.vcov)), fit.record.p
             known = {"fixed": (fit.record.beta, errors[:p]), "family": (fit.record.alpha, errors[p:])}
             return wald_intervals(parameters_of(fit, parm), known, level)
-        if method == "boot":
-            check_level(level)
+        if name == "boot":
             return bootstrap(fit, nsim, None, seed, progress, n_jobs, parm).confint(level, kind)
-        if method != "profile":
+        if name != "profile":
             raise ValueError(f"method={method!r} is unknown; use 'profile', 'wald' or 'boot'")
         table, reasons = limits(_profiles(fit, parm, normal_cutoff(level), limits_alone=True), level)
         warn_of_missing(reasons)

@@ -70,7 +70,7 @@ class IntervalMethods:
 
     def confint(
         self,
-        method: Literal["profile", "wald", "boot"] = "profile",
+        method: str = "profile",
         level: float = 0.95,
         parm: Parm = None,
         *,
@@ -86,7 +86,7 @@ class IntervalMethods:
         ----------
         method : {"profile", "wald", "boot"}
             Profile likelihood; estimate plus and minus a normal quantile times the standard error (fixed effects only,
-            NaN elsewhere); or parametric bootstrap.
+            NaN elsewhere); or parametric bootstrap. Capital letters do not matter.
         level : float
             Confidence level.
         parm : str, int or sequence of these, optional
@@ -94,7 +94,8 @@ class IntervalMethods:
         nsim, seed, progress, n_jobs
             For the bootstrap, as for :meth:`bootstrap`.
         kind : {"percentile", "basic", "studentized"}
-            For the bootstrap, as for :meth:`Bootstrap.confint`.
+            For the bootstrap, as for :meth:`Bootstrap.confint`: studentized limits of standard deviations and
+            correlations come from the scales of their logarithms and atanh.
 
         Returns
         -------
@@ -125,14 +126,15 @@ class IntervalMethods:
         Days           7.44   13.50
         """
         fit = cast("LmmFit", self)
-        if method == "wald":
+        check_level(level)
+        name = method.lower() if isinstance(method, str) else method
+        if name == "wald":
             chosen = choose_parameters(parameter_list(fit.design, fit.schema), parm)
             return wald_intervals(chosen, {"fixed": (fit.record.beta, np.asarray(fit.se, np.float64))}, level)
-        if method == "boot":
-            check_level(level)
+        if name == "boot":
             found = bootstrap(fit, nsim, None, seed, progress, n_jobs, "parametric", None, parm)
             return found.confint(level, kind)
-        if method != "profile":
+        if name != "profile":
             raise ValueError(f"method={method!r} is unknown; use 'profile', 'wald' or 'boot'")
         table, reasons = profile_limits(fit, parm, level)
         warn_of_missing(reasons)
@@ -159,6 +161,7 @@ class IntervalMethods:
         statistic : callable, optional
             Takes a fit and returns a number, a vector, a Series, or a dict of numbers or of pairs (number, standard
             error). By default all parameters, named as in :meth:`confint`; replicates then cost a small part of a fit.
+            A replicate for which it raises an error, returns None or a number that is not finite counts as failed.
         seed : int or numpy Generator, optional
             Source of the random numbers. The replicates of an int seed are the same whatever ``n_jobs``.
         progress : bool, optional
@@ -223,8 +226,9 @@ class IntervalMethods:
         Parameters
         ----------
         test : str
-            Name of a fixed effect (``"Days"``), of a fixed term (``"recipe"``: all its coefficients), or of a random
-            term by its grouping factor (``"Subject"``: the term as a whole).
+            Name of a fixed effect (``"Days"``), of a fixed term (``"recipe"``: all its coefficients), of a random term
+            by its grouping factor (``"Subject"``: the term as a whole), or of one of its effects (``"Days | Subject"``
+            or ``"Days in Subject"``: the variance of the slope with its covariances).
         nsim : int
             Number of simulations.
         alpha : float
@@ -259,8 +263,9 @@ class IntervalMethods:
         Notes
         -----
         Random terms with one effect are tested by the exact restricted likelihood-ratio distribution (see
-        :func:`mixedpy.rlrt`), others by the mixture of chi-square distributions of :func:`mixedpy.anova`. The power at
-        the estimates of one data set says no more than its p value; give the effect that matters.
+        :func:`mixedpy.rlrt`), others, and single effects of these, by the mixture of chi-square distributions of
+        :func:`mixedpy.anova`. The power at the estimates of one data set says no more than its p value; give the effect
+        that matters.
 
         Examples
         --------

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mixedpy.core.arrays import Design, Floats
+from mixedpy.core.arrays import Design, Floats, RandomTerm
 from mixedpy.core.boundary.spectral import simulate_rlrt, spectrum
 from mixedpy.core.control import Control
-from mixedpy.core.covariance import Diagonal
+from mixedpy.core.covariance import Diagonal, Template, Unstructured
 from mixedpy.core.distributions import beta_quantile, f_sf
 from mixedpy.core.estimate import prepare
 from mixedpy.core.record import FitRecord
@@ -28,7 +28,7 @@ from mixedpy.formula.syntax import Name, walk
 from mixedpy.inference.bootstrap import Batch, batches, check_nsim
 from mixedpy.inference.kenward_roger import KenwardRoger
 from mixedpy.inference.mixture import Mixture, mixture
-from mixedpy.inference.names import start_values
+from mixedpy.inference.names import start_values, variance_name
 from mixedpy.inference.nesting import Embedding, TermEmbedding
 from mixedpy.inference.parallel import check_n_jobs, run_tasks, shares
 
@@ -48,6 +48,8 @@ _NULL_DRAWS = 50_000
 """Statistics drawn from the exact null distribution of one variance."""
 
 _ROUNDING = 1e-6
+
+_INTERCEPT = "(Intercept)"
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -311,15 +313,56 @@ def _resolve(
         columns = [k for k, term in enumerate(schema.assign) if term == t]
     if columns:
         return _fixed_test(design, record, control, test, columns, ddf)
-    terms = [k for k, term in enumerate(schema.terms) if test == term.name]
-    if not terms:
+    found = _random_effects(schema, test)
+    if found is None:
         known = [*names, *(label for label in schema.term_labels if label not in names)]
-        random = [term.name for term in schema.terms]
+        random = [
+            *dict.fromkeys(term.name for term in schema.terms),
+            *(f"{effect} in {term.group}" for term in schema.terms for effect in term.effects if effect != _INTERCEPT),
+        ]
         raise MixedpyError(
-            f"test={test!r} is neither a fixed effect or term ({', '.join(known)}) nor a random term "
+            f"test={test!r} is neither a fixed effect or term ({', '.join(known)}) nor a random term or effect "
             f"({', '.join(random)})"
         )
-    return _random_test(design, schema, record, control, terms[0])
+    return _random_test(design, schema, record, control, *found)
+
+
+def _random_effects(schema: Schema, test: str) -> tuple[int, tuple[int, ...]] | None:
+    """Read "g", "x | g", "(x | g)" or "x in g": a random term, and the positions of its effects that are tested."""
+    left, group = _effects_and_group(test)
+    for k, term in enumerate(schema.terms):
+        every = tuple(range(len(term.effects)))
+        if left is None and test == term.name:
+            return k, every
+        if not _same_group(group, term.group):
+            continue
+        if left is None:
+            return k, every
+        wanted = {part.strip() for part in left.split("+")} - {"0"}
+        labels = [":".join(part.variable for part in key) or "1" for key in term.encoding.keys]
+        chosen = tuple(a for a in every if {labels[a], term.effects[a]} & wanted)
+        if chosen and wanted <= {*term.effects, *labels}:
+            return k, chosen
+    return None
+
+
+def _effects_and_group(test: str) -> tuple[str | None, str]:
+    """Take "x | g", "(x | g)", "x in g" or "x in (x | g)" apart; None for a group alone."""
+    left, inside, right = test.partition(" in ")
+    if not inside:
+        left, right = "", test
+    right = right.strip()
+    if right.startswith("(") and right.endswith(")"):
+        right = right[1:-1]
+    before, bar, group = right.partition("|")
+    if bar:
+        return left or before, group
+    return (left if inside else None), right
+
+
+def _same_group(one: str, two: str) -> bool:
+    """Whether two names are of one grouping factor, "a:b" and "b:a" being the same."""
+    return sorted(part.strip() for part in one.split(":")) == sorted(part.strip() for part in two.split(":"))
 
 
 def _fixed_test(
@@ -335,12 +378,21 @@ def _fixed_test(
 
 
 def _random_test(
-    design: Design, schema: Schema, record: FitRecord, control: Control, k: int
+    design: Design, schema: Schema, record: FitRecord, control: Control, k: int, tested: tuple[int, ...]
 ) -> tuple[str, _RandomTest]:
-    reduced = replace(design, terms=tuple(term for i, term in enumerate(design.terms) if i != k))
-    name = schema.terms[k].name
+    """The restricted likelihood-ratio test of the variances of some effects of a term, with their covariances."""
+    whole, names = design.terms[k], schema.terms[k]
+    kept = tuple(a for a in range(whole.m) if a not in tested)
     roots = [np.zeros_like(L) if i == k else L for i, L in enumerate(record.Lambda)]
-    if design.terms[k].m == 1:
+    if kept:
+        name = f"{' + '.join(names.effects[a] for a in tested)} in {names.group}"
+        reduced = replace(
+            design, terms=tuple(_less(t, kept, name) if i == k else t for i, t in enumerate(design.terms))
+        )
+    else:
+        name = variance_name(names) if whole.m == 1 else names.name
+        reduced = replace(design, terms=tuple(term for i, term in enumerate(design.terms) if i != k))
+    if whole.m == 1:
         try:
             found = spectrum(prepare(design, control), k, roots)
         except ValueError:  # more levels than the eigenvalues allow; the mixture below is accurate then
@@ -349,11 +401,29 @@ def _random_test(
             draws = np.sort(simulate_rlrt(found, _NULL_DRAWS, np.random.default_rng(0)))
             return f"{name}, exact restricted likelihood-ratio test", _RandomTest(reduced, draws, None)
     terms = []
-    for i, (term, root) in enumerate(zip(design.terms, roots, strict=True)):
-        every = tuple(range(term.m))
+    for i, (term, root) in enumerate(zip(design.terms, record.Lambda, strict=True)):
+        held = kept if i == k else tuple(range(term.m))
+        new = tested if i == k else ()
         diagonal = isinstance(term.template, Diagonal)
-        blocks = () if i == k else (tuple((a,) for a in every) if diagonal else (every,))
-        terms.append(TermEmbedding(blocks, every if i == k else (), root @ root.T, diagonal))
+        blocks = tuple((a,) for a in held) if diagonal else (held,) if held else ()
+        covariance = np.zeros((term.m, term.m))
+        covariance[np.ix_(held, held)] = (root @ root.T)[np.ix_(held, held)]
+        terms.append(TermEmbedding(blocks, new, covariance, diagonal))
     mixed = mixture(Embedding(tuple(terms), singular=False), design, control, extra=0, reml=True)
     assert mixed is not None
     return f"{name}, restricted likelihood-ratio test ({mixed.name})", _RandomTest(reduced, None, mixed)
+
+
+def _less(term: RandomTerm, kept: tuple[int, ...], tested: str) -> RandomTerm:
+    """A term with some of its effects."""
+    template: Template
+    if isinstance(term.template, Unstructured):
+        template = Unstructured(len(kept))
+    elif isinstance(term.template, Diagonal) and not term.template.hom:
+        template = Diagonal(len(kept))
+    else:
+        raise MixedpyError(
+            f"{tested} cannot be tested on its own: with the covariance structure of its term the model without it is "
+            "no special case; name the term as a whole"
+        )
+    return replace(term, columns=tuple(term.columns[a] for a in kept), template=template)

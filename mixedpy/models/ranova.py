@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mixedpy.core.distributions import chi2_sf
-from mixedpy.core.linear import linear_criterion
-from mixedpy.core.record import FitRecord
-from mixedpy.errors import ConvergenceWarning, DataError, MixedpyError, RankDeficiencyWarning, warn
-from mixedpy.formula import Bar, Terms, deparse, parse
+from mixedpy.design.random import lme4_order
+from mixedpy.formula import Bar, deparse
 from mixedpy.formula.bars import HOMOGENEOUS, expand_bar, split_bars
 from mixedpy.formula.parser import parse_sides
 from mixedpy.inference.criteria import criteria
-from mixedpy.models import fitting
 from mixedpy.models.printed import AnovaTable, anova_table
+from mixedpy.models.reduced import check_response_in_table, without_random_effects, without_terms
 from mixedpy.models.update import update_formula
 
 if TYPE_CHECKING:
+    from mixedpy.models.glmm import GlmmFit
     from mixedpy.models.lmm import LmmFit
 
 __all__ = ["ranova"]
@@ -35,25 +33,40 @@ class _Deletion:
     bars: tuple[str, ...]
 
 
-def ranova(fit: LmmFit, reduce_terms: bool) -> AnovaTable:
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """A random term: the text of its left side, ``||`` and ``/`` written out, and its covariance structure."""
+
+    left: str
+    bar: Bar
+    structure: str
+    hom: bool
+
+    @property
+    def shown(self) -> str:
+        """As it was typed, for the print-out."""
+        return self.text(self.left) if self.bar.structure is not None else f"({self.left} | {self.bar.name})"
+
+    def text(self, left: str) -> str:
+        """With another left side, in its covariance structure."""
+        if self.structure == "us" and self.bar.structure is None:
+            return f"({left} | {self.bar.name})"
+        usual = self.hom == HOMOGENEOUS[self.structure]
+        return f"{self.structure}({left} | {self.bar.name}{'' if usual else f', hom = {str(self.hom).upper()}'})"
+
+
+def ranova(fit: LmmFit | GlmmFit, reduce_terms: bool) -> AnovaTable:
     """Test the random effects; see ``LmmFit.ranova``."""
-    if fit.request.refitted:
-        raise MixedpyError(
-            "this fit comes from refit(), so its response is not in the table; put the response into the table and "
-            "call lmer()"
-        )
-    own = criteria(fit.record)
-    labels, npar, loglik = ["<none>"], [own.npar], [own.loglik]
+    check_response_in_table(fit)
+    labels, every = ["<none>"], [criteria(fit.record)]
     for deletion in _deletions(fit, reduce_terms):
         labels.append(deletion.label)
         if deletion.bars:
-            reduced = criteria(_refit(fit, deletion))
-            npar.append(reduced.npar)
-            loglik.append(reduced.loglik)
+            formula = _formula(fit, deletion.bars)
+            every.append(without_terms(fit, formula, deletion.label, method="ranova", structures=False))
         else:
-            npar.append(fit.record.p + 1)
-            loglik.append(-0.5 * linear_criterion(fit.design, reml=fit.record.reml))
-    counts, values = np.array(npar, float), np.array(loglik)
+            every.append(without_random_effects(fit))
+    counts, values = np.array([one.npar for one in every], float), np.array([one.loglik for one in every])
     lrt, df = 2.0 * (values[0] - values), counts[0] - counts
     lrt[0] = df[0] = np.nan
     columns = {
@@ -62,87 +75,69 @@ def ranova(fit: LmmFit, reduce_terms: bool) -> AnovaTable:
         "AIC": 2.0 * (counts - values),
         "LRT": lrt,
         "Df": df,
-        "Pr(>Chisq)": chi2_sf(lrt, np.where(df > 0, df, np.nan)),
+        "Pr(>Chisq)": chi2_sf(np.maximum(lrt, 0.0), np.where(df > 0, df, np.nan)),
     }
-    model = update_formula(_formula(fit, _bars(fit)), ". ~ .", fit.request.functions or {})
+    shown = tuple(term.shown for term in _terms(fit))
+    model = update_formula(_formula(fit, shown), ". ~ .", fit.request.functions or {})
     heading = ["ANOVA-like table for random-effects: Single term deletions", "\nModel:", model]
     return anova_table(columns, labels, heading)
 
 
-def _refit(fit: LmmFit, deletion: _Deletion) -> FitRecord:
-    """Estimate the model with the random terms that remain."""
-    request = replace(fit.request, formula=_formula(fit, deletion.bars), start=None)
-    if request.covariances is not None:
-        left = {bar.name for bar in parse(request.formula, request.functions or {}).bars}
-        request = replace(request, covariances={k: v for k, v in request.covariances.items() if k in left})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RankDeficiencyWarning)  # given when the fit was made
-        built = fitting.build_design(request)
-    if built.design.n != fit.nobs:
-        raise DataError(
-            f"ranova: without {deletion.label} {built.design.n} rows can be used, not the {fit.nobs} of the fit, since "
-            "values of its grouping factor or its effects are missing; fit to a table without those rows"
-        )
-    record = fitting.estimate_design(built.design, built.schema, request, None)
-    if not record.convergence.converged:
-        message = f"the fit without {deletion.label} did not converge: {record.convergence.status.value}"
-        warn(ConvergenceWarning(message))
-    return record
-
-
-def _deletions(fit: LmmFit, reduce_terms: bool) -> Iterator[_Deletion]:
+def _deletions(fit: LmmFit | GlmmFit, reduce_terms: bool) -> Iterator[_Deletion]:
     """What may be left out: the effects of a term that are part of no other effect, or a term as a whole."""
-    bars = _bars(fit)
+    terms = _terms(fit)
+    bars = tuple(term.text(term.left) for term in terms)
     factors = {v.name for term in fit.schema.terms for v in term.encoding.variables if v.levels is not None}
-    for k, (_, bar) in enumerate(_typed(fit)):
+    for k, term in enumerate(terms):
         others = bars[:k] + bars[k + 1 :]
-        effects = [frozenset(term) for term in bar.effects.terms]
-        scope = [t for t, term in enumerate(effects) if not any(term < other for other in effects)]
+        effects = [frozenset(one) for one in term.bar.effects.terms]
+        scope = [t for t, one in enumerate(effects) if not any(one < other for other in effects)]
         if not reduce_terms or not scope:
-            yield _Deletion(bars[k], others)
+            yield _Deletion(term.shown, others)
+            continue
+        rests = [_left_side(term, t, factors) for t in range(len(effects))]
+        if not any(rests) and (len(effects) > 1 or term.bar.effects.intercept):
+            yield _Deletion(term.shown, others)
             continue
         for t in scope:
-            rest = _left_side(bar.effects, t, factors)
-            kept = (_text(rest, bar),) if rest else ()
-            label = f"{bar.effects.labels[t]} in {bars[k]}"
+            kept = (term.text(rests[t]),) if rests[t] else ()
+            label = f"{term.bar.effects.labels[t]} in {term.shown}"
             yield _Deletion(label, tuple(dict.fromkeys((*others, *kept))))
 
 
-def _left_side(effects: Terms, without: int, factors: set[str]) -> str:
+def _left_side(term: _Term, without: int, factors: set[str]) -> str:
     """The left side of a bar without one of its terms; empty if no smaller model is left but that without the bar.
 
-    ``0 + f`` for factors f alone holds an intercept, which stays.
+    ``0 + f`` for factors f alone holds an intercept, which stays, unless the effects are independent: an intercept
+    makes them equal. Effects that share one standard deviation cannot lose it one at a time.
     """
+    effects = term.bar.effects
     labels = [label for t, label in enumerate(effects.labels) if t != without]
-    if effects.intercept:
-        return " + ".join(labels) or "1"
-    if labels:
-        return " + ".join(["0", *labels])
-    return "1" if all(effects.names[v] in factors for v in effects.terms[without]) else ""
+    intercept = not effects.intercept and not labels
+    if intercept:
+        holds = term.structure != "diag" and all(effects.names[v] in factors for v in effects.terms[without])
+        return "1" if holds else ""
+    if term.hom:
+        return ""
+    return " + ".join(labels if effects.intercept else ["0", *labels]) or "1"
 
 
-def _typed(fit: LmmFit) -> Iterator[tuple[str, Bar]]:
-    """The random terms with the texts of their left sides, ``||`` and ``/`` written out."""
+def _terms(fit: LmmFit | GlmmFit) -> tuple[_Term, ...]:
+    """The random terms in the order of the formula."""
     text, functions = fit.schema.formula.expanded, fit.request.functions or {}
     _, right = parse_sides(text)
-    for typed in split_bars(right, text)[1]:
-        for single in expand_bar(typed, text, functions):
-            yield deparse(typed.bar.left), single
+    typed = [
+        (deparse(one.bar.left), single)
+        for one in split_bars(right, text)[1]
+        for single in expand_bar(one, text, functions)
+    ]
+    levels = {term.group: len(term.levels) for term in fit.schema.terms}
+    order = lme4_order([levels[bar.name] for _, bar in typed])
+    schemas = dict(zip(order, fit.schema.terms, strict=True))
+    return tuple(_Term(left, bar, schemas[k].template, schemas[k].hom) for k, (left, bar) in enumerate(typed))
 
 
-def _text(left: str, bar: Bar) -> str:
-    """A random term with another left side, in its covariance structure."""
-    if bar.structure is None:
-        return f"({left} | {bar.name})"
-    usual = bar.hom == HOMOGENEOUS[bar.structure]
-    return f"{bar.structure}({left} | {bar.name}{'' if usual else f', hom = {str(bar.hom).upper()}'})"
-
-
-def _bars(fit: LmmFit) -> tuple[str, ...]:
-    return tuple(_text(left, bar) for left, bar in _typed(fit))
-
-
-def _formula(fit: LmmFit, bars: tuple[str, ...]) -> str:
+def _formula(fit: LmmFit | GlmmFit, bars: tuple[str, ...]) -> str:
     formula = fit.schema.formula
     fixed = "1" if formula.fixed is None else deparse(formula.fixed)
     return " + ".join([f"{deparse(formula.response)} ~ {fixed}", *bars])

@@ -10,7 +10,9 @@ from mixedpy.core.boundary.spectral import MOST_LEVELS, simulate_rlrt, spectrum
 from mixedpy.core.estimate import estimate_prepared, prepare
 from mixedpy.core.linear import linear_criterion
 from mixedpy.errors import MixedpyError
+from mixedpy.inference.names import variance_name
 from mixedpy.inference.nesting import embed
+from mixedpy.inference.seeds import random_source
 from mixedpy.models.comparable import check_fits, check_same_data, one_fixed_part
 from mixedpy.models.lmm import LmmFit
 
@@ -26,7 +28,7 @@ class RlrtResult:
     Attributes
     ----------
     term : str
-        The random term whose variance is tested.
+        The variance that is tested: ``"g"`` for an intercept, ``"x in g"`` for a slope.
     statistic : float
         Twice the difference of the restricted log-likelihoods; zero if the variance is estimated as zero.
     pvalue : float
@@ -114,12 +116,13 @@ def rlrt(
         roots = [np.zeros((term.m, term.m)) for term in fit.design.terms]
     else:
         tested, criterion, roots = _against(fit, fit0)
-    name, term = fit.schema.terms[tested].name, fit.design.terms[tested]
+    names, term = fit.schema.terms[tested], fit.design.terms[tested]
     if term.m > 1:
         raise MixedpyError(
-            f"the term {name} has {term.m} effects ({', '.join(fit.schema.terms[tested].effects)}), and the exact test "
+            f"the term {names.name} has {term.m} effects ({', '.join(names.effects)}), and the exact test "
             "is one of a single variance; compare with anova(), whose mixture of chi-square distributions covers it"
         )
+    name = variance_name(names)
     try:
         null = spectrum(engine, tested, roots)
     except ValueError as error:
@@ -130,7 +133,7 @@ def rlrt(
     statistic = max(0.0, criterion - record.criterion)
     if statistic < _ROUNDING:
         return RlrtResult(name, 0.0, 1.0, 0.0, int(nsim))
-    share = float((simulate_rlrt(null, int(nsim), np.random.default_rng(seed)) > statistic).mean())
+    share = float((simulate_rlrt(null, int(nsim), random_source(seed)) > statistic).mean())
     return RlrtResult(name, statistic, share, float(np.sqrt(share * (1.0 - share) / nsim)), int(nsim))
 
 

@@ -528,7 +528,7 @@ def test_generalized_fits_that_cannot_be_compared() -> None:
 
 
 def test_a_singular_smaller_generalized_fit_is_said_to_be_one() -> None:
-    table = _counts().sort_values("c", kind="stable").reset_index(drop=True)
+    table = _counts().assign(c=lambda t: t["c"].clip(upper=3)).sort_values("c", kind="stable").reset_index(drop=True)
     table["g"] = [f"g{i % 40}" for i in range(len(table))]  # every group has counts of all sizes
     fits = [mp.glmer(f"c ~ 1 + {t}", table, family="poisson") for t in ("(1 | g)", "(1 | g) + (1 | h)")]
     assert fits[0].singular

@@ -1,4 +1,5 @@
-# Wald chi-squares, single-term deletions, marginal means and joint tests of generalized models by car, lme4 and emmeans
+# Wald chi-squares, single-term deletions, marginal means and joint tests of generalized models by car, lme4 and emmeans,
+# and log-likelihoods without random effects by glm and glmmTMB
 # -> glmm_tests_reference.json
 #
 #     Rscript tests/reference/glmm_tests_reference.R
@@ -41,6 +42,9 @@ for (name in names(cases)) {
     two <- suppressMessages(emmeans(m, specs, weights = "proportional"))
     L <- diag(length(fixef(m)))[2:3, ]
     joint <- linearHypothesis(m, L)
+    alone <- glm(lme4::nobars(as.formula(case[[2]])), case[[3]], eval(as.name(case[[1]])))
+    trends <- if (name == "ticks") numbers(emtrends(m, ~ YEAR, var = "cHEIGHT"), c("cHEIGHT.trend", "SE", "asymp.LCL", "asymp.UCL"))
+    joints <- as.data.frame(joint_tests(m))
     entries[name] <- as.character(json(list(
         data = unbox(case[[1]]), formula = unbox(case[[2]]), family = unbox(case[[3]]$family), link = unbox(case[[3]]$link),
         specs = unbox(case[[4]]), estimates = estimates(m), sum = estimates(with_sum), factors = factors,
@@ -48,6 +52,8 @@ for (name in names(cases)) {
         type2_text = capture.output(print(Anova(m, type = 2))),
         drop1 = list(terms = rownames(dropped), df = dropped$npar, aic = dropped$AIC, lrt = dropped$LRT,
                      p = dropped[["Pr(Chi)"]]), drop1_text = capture.output(print(dropped)),
+        alone = unbox(as.numeric(logLik(alone))), trends = trends,
+        joint_tests = list(terms = as.character(joints[["model term"]]), df = joints$df1, F = joints$F.ratio, p = joints$p.value),
         joint = list(chisq = unbox(joint$Chisq[2]), df = unbox(joint$Df[2]), p = unbox(joint[["Pr(>Chisq)"]][2])),
         means = numbers(means, means_columns), means_response = numbers(back, means_columns),
         means_proportional = numbers(two, means_columns),
@@ -58,5 +64,8 @@ for (name in names(cases)) {
         pairs_text = capture.output(print(pairs(means))), pairs_response_text = capture.output(print(pairs(back))))))
     message(name)
 }
-versions <- json(lapply(list(lme4 = "lme4", car = "car", emmeans = "emmeans"), function(p) unbox(as.character(packageVersion(p)))))
-write_text(json_object(c(versions = as.character(versions), cases = json_object(entries, 1))), file.path(here, "glmm_tests_reference.json"))
+alone_by <- function(...) unbox(as.numeric(logLik(glmmTMB::glmmTMB(TICKS ~ YEAR + cHEIGHT, ...))))
+alone <- json(list(nbinom2 = alone_by(grouseticks, glmmTMB::nbinom2()), zeros = alone_by(grouseticks, poisson(), ziformula = ~ 1),
+                   gamma = alone_by(subset(grouseticks, TICKS > 0), Gamma("log"))))
+versions <- json(lapply(list(lme4 = "lme4", car = "car", emmeans = "emmeans", glmmTMB = "glmmTMB"), function(p) unbox(as.character(packageVersion(p)))))
+write_text(json_object(c(versions = as.character(versions), alone = as.character(alone), cases = json_object(entries, 1))), file.path(here, "glmm_tests_reference.json"))

@@ -127,7 +127,7 @@ class Profiler:
                     self.scale,
                     tol=_TOLERANCE,
                     max_iterations=_HELD_ITERATIONS,
-                    held=k,
+                    held=(k,),
                     effort=_HELD_EFFORT,
                 )
         return None

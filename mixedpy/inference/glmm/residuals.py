@@ -12,6 +12,7 @@ from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.errors import MixedpyError
 from mixedpy.inference.fitted import Level
 from mixedpy.inference.glmm.response import Response, of_rows
+from mixedpy.inference.seeds import random_source
 
 __all__ = ["GlmmKind", "glmm_residuals", "quantile_residuals"]
 
@@ -63,5 +64,5 @@ def quantile_residuals(y: Floats, response: Response, seed: int | np.random.Gene
     above = family.cdf(y, m, eta, xi)
     if family.discrete:
         below = family.cdf_below(y, m, eta, xi)
-        above = below + (above - below) * np.random.default_rng(seed).random(len(y))
+        above = below + (above - below) * random_source(seed).random(len(y))
     return np.asarray(ndtri(np.clip(above, 1e-15, 1.0 - 1e-15)), np.float64)

@@ -9,6 +9,7 @@ from mixedpy.core.family.protocol import Predictors
 from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.design import Schema
 from mixedpy.inference.predictors import Predictors as RowParts
+from mixedpy.inference.seeds import random_source
 from mixedpy.inference.selection import Selection
 from mixedpy.inference.simulate import linear_predictors
 
@@ -29,7 +30,7 @@ def simulate_glmm(
 
     A term that ``given`` selects enters with its conditional modes; the effects of every other are drawn anew.
     """
-    rng = np.random.default_rng(seed)
+    rng = random_source(seed)
     etas = linear_predictors(
         parts, schema, given, record.Lambda, record.modes, scale=1.0, nsim=nsim, rng=rng
     )  # (n, nsim)

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import special
 
 from mixedpy.core.arrays import Floats
+from mixedpy.inference.seeds import random_source
 
 __all__ = ["SimulatedResiduals", "scaled_residuals"]
 
@@ -92,6 +93,6 @@ def _among(observed: float, simulated: Floats) -> tuple[float, float]:
 
 def scaled_residuals(y: Floats, simulated: Floats, seed: int | np.random.Generator | None) -> Floats:
     """Place y (n,) among its simulations (n, nsim); ties are broken at random."""
-    rng = np.random.default_rng(seed)
+    rng = random_source(seed)
     below, equal = (simulated < y[:, None]).mean(axis=1), (simulated == y[:, None]).mean(axis=1)
     return np.asarray(below + equal * rng.random(len(y)), np.float64)
