@@ -303,6 +303,8 @@ def emmeans(
     """Estimate marginal means; see ``LmmFit.emmeans``."""
     if type not in get_args(Scale):
         raise ValueError(f"type={type!r} is unknown; use 'link' or 'response'")
+    if not fit.schema.fixed_names:
+        raise DataError("emmeans: the model has no fixed effects, so that there are no means to estimate")
     response = fit.schema.formula.response
     known = link_transformation(fit.record.family) if isinstance(fit.record, GlmmRecord) else None
     if known is None:

@@ -227,6 +227,23 @@ def test_a_fit_that_did_not_converge_has_no_limits() -> None:
     assert set(limits.attrs["reasons"].values()) == {"the fit did not converge"}
 
 
+def test_a_correlation_that_is_estimated_as_one_ends_there() -> None:
+    """Where a variance is zero given the other effect, the interval of the correlation reaches the end of its range."""
+    rng = np.random.default_rng(4)
+    g, x = np.repeat(np.arange(30), 12), rng.normal(size=360)
+    b = rng.normal(size=30)[g]
+    data = pd.DataFrame({"y": rng.poisson(np.exp(0.5 + 0.6 * b + (0.3 + 0.25 * b) * x)), "x": x, "g": g.astype(str)})
+    fit = mp.glmer("y ~ x + (x | g)", data, family="poisson")
+    assert fit.singular
+    limits = fit.confint()
+    assert limits.notna().all().all()
+    assert limits.loc[".sig02"].iloc[1] == 1.0
+    low = limits.loc[".sig02"].iloc[0]
+    assert 0.3 < low < 1.0
+    profile = fit.profile(".sig02")
+    assert (np.diff(profile.zeta[".zeta"]) > -1e-6).all()
+
+
 @pytest.mark.parametrize("family", ["poisson(identity)", "binomial(log)"])
 def test_links_that_do_not_allow_all_effects_end_soon(family: str) -> None:
     """At the edge of what the link allows every step is halved many times; limits are then missing, with a reason."""

@@ -134,8 +134,12 @@ def refit_reduced(
 
 
 def in_lockstep(engine: Engine) -> bool:
-    """Whether the responses can advance together."""
-    return isinstance(engine.factor, Chain) and entries_are_parameters(engine.parameters.templates)
+    """Whether the responses can advance together; without fixed effects, which is rare, they go one by one."""
+    return (
+        isinstance(engine.factor, Chain)
+        and engine.cross_products.p > 0
+        and entries_are_parameters(engine.parameters.templates)
+    )
 
 
 def _one_by_one(
