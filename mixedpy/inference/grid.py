@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from math import prod
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -43,6 +44,9 @@ _KEPT = 2
 """A numeric predictor with up to this many values enters the grid with all of them, others with their mean."""
 
 _FUNCTIONS_OF_LEVELS = frozenset({"factor", "as.factor", "ordered"})
+
+_MOST = 100_000
+"""Most combinations of predictors that a grid may have."""
 
 _STEP = 5e-4
 """Half the distance between the two points of a slope, in ranges of the predictor."""
@@ -152,7 +156,8 @@ def reference_grid(
     Raises
     ------
     DataError
-        If ``at`` names no predictor or an unknown level, or the table was changed after the fit.
+        If ``at`` names no predictor or an unknown level, the table was changed after the fit, or there are more than
+        100,000 combinations.
     """
     columns = dict(_columns(schema, data))
     values: dict[str, list[Any]] = {}
@@ -175,6 +180,11 @@ def reference_grid(
                 )
             raise DataError(f"at: `{name}` is no predictor of the fixed part; {suggestion(name, columns)}")
         values[name] = _given(name, given, values[name] if isinstance(columns[name][0], Factor) else None)
+    size = prod(map(len, values.values()))
+    if size > _MOST:
+        raise DataError(
+            f"the predictors have {size:,} combinations, more than {_MOST:,}; hold some at one value with at="
+        )
     rows = [dict(zip(values, reversed(row), strict=True)) for row in product(*reversed(list(values.values())))]
     table = pd.DataFrame(rows, columns=list(values), index=range(len(rows)))
     L, full = _rows(schema, table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixedpy.core.arrays import Floats
 from mixedpy.core.distributions import f_sf
@@ -16,6 +17,9 @@ __all__ = ["JointTest", "estimable_part", "joint_test"]
 
 _SMALL = 1e-7
 """Entries of functions below this are rounding error."""
+
+_CHUNK = 500
+"""Rows that are compared with one another at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ def joint_test(inference: Inference, L: Floats, distance: Floats) -> JointTest:
     """
     L = np.where(np.abs(L) < _SMALL, 0.0, L)
     used = np.flatnonzero(np.abs(L).max(axis=1, initial=0.0))
-    kept = used[independent_columns(list(L[used]))] if len(used) else used
+    kept = used[_independent_rows(L[used])]
     if not len(kept):
         return JointTest(0, np.nan, np.nan, len(used) < len(L), np.empty((0, L.shape[1])))
     rows, d = L[kept], distance[kept]
@@ -107,6 +111,18 @@ def estimable_part(L: Floats, full: Floats, null: Floats) -> tuple[Floats, bool]
     outside = full @ null
     if np.abs(outside).max(initial=0.0) <= 1e-6 * np.abs(full).max(initial=0.0):
         return L, False
+    if len(L) > _CHUNK:  # the left null space of all rows would be a large matrix
+        rows = _independent_rows(full)
+        L, outside = L[rows], outside[rows]
     U, s, _ = np.linalg.svd(outside)
     rank = int((s > 1e-6 * s[0]).sum())
     return U[:, rank:].T @ L, True
+
+
+def _independent_rows(L: Floats) -> NDArray[np.intp]:
+    """Rows that do not depend on rows before them, found some rows at a time."""
+    kept = np.empty(0, np.intp)
+    for start in range(0, len(L), _CHUNK):
+        candidates = np.concatenate([kept, np.arange(start, min(start + _CHUNK, len(L)))])
+        kept = candidates[independent_columns(list(L[candidates]))]
+    return kept

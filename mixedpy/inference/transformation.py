@@ -100,7 +100,7 @@ def _standardization(state: BasisState) -> Transformation:
     """(y - center) / scale, whose constants are read off two of its values."""
     at_zero, at_one = state.columns(np.array([0.0, 1.0]))[:, 0].tolist()
     scale = 1.0 / (at_one - at_zero)
-    center = -at_zero * scale
+    center = 0.0 - at_zero * scale
     name = f"scale({center:.3g}, {scale:.3g})"
     return Transformation(name, lambda x: center + scale * x, lambda x: np.full_like(x, scale), ratio=False)
 

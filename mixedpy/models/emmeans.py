@@ -38,6 +38,8 @@ _Table = TypeVar("_Table", bound="_FunctionTable")
 
 _SEPARATORS = re.compile(r"[:*+]")
 
+_OPERATOR = re.compile(r"[-+*/]")
+
 _INTERACTION = "NOTE: Results may be misleading due to involvement in interactions"
 
 
@@ -178,7 +180,7 @@ class _FunctionTable(RecordTable):
             lost.append(len(rows) < len(group))
         first = [rows[0] for rows in functions.groups()]
         labels = functions.labels[list(functions.by)].iloc[first].reset_index(drop=True)
-        return joint_table(labels, tests, functions.by, lost)
+        return joint_table(labels, tests, (), lost)
 
 
 class MeansTable(_FunctionTable):
@@ -402,7 +404,7 @@ def _read_specs(
     names = [*over, *within]
     if over == ("1",):
         return method, (), within
-    if not over or not all(names) or len(set(names)) < len(names):
+    if "~" in (method or "") or not over or not all(names) or len(set(names)) < len(names):
         raise DataError(
             f"emmeans: specs={specs!r}, by={by!r} must name distinct predictors, as in 'recipe', ['recipe', 'temp'], "
             "'recipe | temp' or 'pairwise ~ recipe'"
@@ -485,7 +487,9 @@ def _contrasts(
             " ".join(prefix[name] + label_text(value) for name, value in zip(shown, row, strict=True))
             for row in means.labels[shown].iloc[rows].itertuples(index=False)
         ]
-        found = contrasts_of(method, texts, ref=ref, reverse=reverse, ratio=ratio)
+        control = texts.index(ref) if isinstance(ref, str) and ref in texts else ref
+        enclosed = [f"({text})" if _OPERATOR.search(text) else text for text in texts]
+        found = contrasts_of(method, enclosed, ref=control, reverse=reverse, ratio=ratio)
         here = means.labels[list(means.by)].iloc[[rows[0]] * len(found.names)].reset_index(drop=True)
         here.insert(0, "contrast", list(found.names))
         labels.append(here)

@@ -133,10 +133,11 @@ def contrast(
     if joint:
         label = L if isinstance(L, str) else "L"
         tests = [f_test(inference, rows, values)]
-        method = "by Wald's chi-square" if normal else f"with {inference.method.label} method"
-        heading = [f"Joint test of {len(rows)} linear hypotheses {method}"]
+        what = f"{len(rows)} linear hypotheses"
+        method = inference.method.label
+        title = f"Joint Wald chisquare test of {what}" if normal else f"Joint test of {what} with {method} method"
         columns = chisquare_columns(tests) if normal else _columns(cast("LmmFit", fit), tests)
-        return anova_table(columns, [label], heading)
+        return anova_table(columns, [label], [title])
     single = t_tests(inference, rows, values)
     from_estimate = single.se * single.quantile(level)
     return pd.DataFrame(

@@ -103,7 +103,7 @@ def joint_tests(
         group = {name: every.labels[name].iloc[start] for name in within}
         found = {names: _tested(inference, grid, names, within, start // size, weights) for names in sets}
         found = {names: one for names, one in found.items() if one[0].rank}
-        rest = _confounded(inference, grid, every, range(start, start + size), [test for test, _ in found.values()])
+        rest = _confounded(inference, grid, every, slice(start, start + size), [test for test, _ in found.values()])
         for name, (test, lost) in [*((":".join(names), one) for names, one in found.items()), *rest]:
             labels.append({**group, "model term": name})
             tests.append(test)
@@ -121,14 +121,14 @@ def _tested(
     C: Floats = np.ones((1, 1))
     for k in levels:
         C = np.asarray(np.kron(_consecutive(k), C), np.float64)  # the first predictor varies fastest
-    return _test(inference, grid, means, range(group * size, (group + 1) * size), C)
+    return _test(inference, grid, means, slice(group * size, (group + 1) * size), C)
 
 
 def _confounded(
-    inference: Inference, grid: Grid, every: Averaging, cells: range, tests: Sequence[JointTest]
+    inference: Inference, grid: Grid, every: Averaging, cells: slice, tests: Sequence[JointTest]
 ) -> list[tuple[str, tuple[JointTest, bool]]]:
     """What the cells of a group differ by beyond the terms that were tested, if anything."""
-    total, _ = _test(inference, grid, every, cells, _consecutive(len(cells)))
+    total, _ = _test(inference, grid, every, cells, None)
     basis = np.concatenate([test.basis for test in tests]) if tests else np.empty((0, len(inference.beta)))
     part = joint_test(inference, basis, basis @ inference.beta)
     rank = total.rank - part.rank
@@ -139,13 +139,13 @@ def _confounded(
     return [("(confounded)", (JointTest(rank, total.ddf, statistic, dependent=False, basis=total.basis), False))]
 
 
-def _test(inference: Inference, grid: Grid, means: Averaging, rows: range, C: Floats) -> tuple[JointTest, bool]:
-    known = np.isfinite(means.weights[rows.start : rows.stop]).all(axis=1)
-    C = C[(C[:, ~known] == 0.0).all(axis=1)]
-    chosen = replace(means, cells=means.cells[rows.start : rows.stop], weights=means.weights[rows.start : rows.stop])
-    L, lost = estimable_part(
-        C[:, known] @ chosen.of(grid.L)[known], C[:, known] @ chosen.of(grid.full)[known], grid.null
-    )
+def _test(inference: Inference, grid: Grid, means: Averaging, rows: slice, C: Floats | None) -> tuple[JointTest, bool]:
+    """Test contrasts of some means, by default the differences of neighbours; whether some cannot be estimated."""
+    chosen = replace(means, cells=means.cells[rows], weights=means.weights[rows])
+    L, full = chosen.of(grid.L), chosen.of(grid.full)
+    L, full = (np.diff(X, axis=0) if C is None else C @ X for X in (L, full))
+    known = np.isfinite(L).all(axis=1)  # NaN comes from cells without rows, by their weights
+    L, lost = estimable_part(L[known], full[known], grid.null)
     return joint_test(inference, L, L @ inference.beta), lost or not known.all()
 
 

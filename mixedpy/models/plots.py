@@ -14,6 +14,7 @@ from mixedpy.errors import DataError
 from mixedpy.inference.curves import averaged, level_curves
 from mixedpy.inference.fitted import fitted, residuals
 from mixedpy.inference.icc import random_variance
+from mixedpy.inference.intervals import check_level
 from mixedpy.inference.shrinkage import shrinkage
 from mixedpy.inference.varcorr import variance_components
 from mixedpy.inference.variables import fixed_variables, grid_of, grouping_variables, rows_used
@@ -91,7 +92,7 @@ class Plots:
         ax : Axes or sequence of Axes, optional
             Where to draw, one for each effect.
         """
-        _check_level(level)
+        check_level(level)
         return draw_caterpillar(self._modes(self._group(group), effects), level=level, sort=sort, ax=ax)
 
     def qq(
@@ -115,7 +116,7 @@ class Plots:
         ax : Axes or sequence of Axes, optional
             Where to draw, one for each effect.
         """
-        _check_level(level)
+        check_level(level)
         groups = list(self.fit.ngroups) if group is None else [self._group(group)]
         return draw_qq([modes for g in groups for modes in self._modes(g, effects)], level=level, ax=ax)
 
@@ -237,7 +238,7 @@ class Plots:
         ax : sequence of 4 Axes, optional
             Where to draw.
         """
-        _check_level(level)
+        check_level(level)
         fit, group = self.fit, self._group(group)
         k = next(k for k, term in enumerate(fit.schema.terms) if term.group == group)
         scaled = residuals(fit.design, fit.record, "scaled")
@@ -262,7 +263,7 @@ class Plots:
         ax : Axes or sequence of Axes, optional
             Where to draw, one for each of ``x``.
         """
-        _check_level(level)
+        check_level(level)
         rows = rows_used(self.fit.schema, self.fit.request.data)
         known = fixed_variables(self.fit.schema, rows.columns)
         wanted = [name for name in known if name != by] if x is None else [x] if isinstance(x, str) else list(x)
@@ -371,8 +372,3 @@ def _held(rows: pd.DataFrame, by: str | None) -> list[tuple[str | None, Any]]:
         return [(label, values[k : k + 1]) for k, label in enumerate(categories)]
     mean, sd = float(rows[by].mean()), float(rows[by].std())
     return [(f"{v:.4g}", np.array([v])) for v in (mean - sd, mean, mean + sd)]
-
-
-def _check_level(level: float) -> None:
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level={level!r} must lie between 0 and 1")

@@ -310,18 +310,18 @@ class Testing(RandomTesting):
         >>> fit.emtrends("pairwise ~ recipe", "temp")
         $emtrends
          recipe temp.trend     SE  df lower.CL upper.CL
-         A           0.154 0.0281 222   0.0985    0.209
-         B           0.164 0.0281 222   0.1087    0.220
-         C           0.156 0.0281 222   0.1007    0.211
+         A           0.154 0.0282 222   0.0981    0.209
+         B           0.165 0.0282 222   0.1090    0.220
+         C           0.156 0.0282 222   0.1002    0.211
         <BLANKLINE>
         Degrees-of-freedom method: satterthwaite
         Confidence level used: 0.95
         <BLANKLINE>
         $contrasts
          contrast estimate     SE  df t.ratio p.value
-         A - B    -0.01029 0.0397 222  -0.259  0.9637
-         A - C    -0.00229 0.0397 222  -0.058  0.9982
-         B - C     0.00800 0.0397 222   0.201  0.9778
+         A - B    -0.01086 0.0399 222  -0.272  0.9600
+         A - C    -0.00210 0.0399 222  -0.053  0.9985
+         B - C     0.00876 0.0399 222   0.220  0.9738
         <BLANKLINE>
         Degrees-of-freedom method: satterthwaite
         P value adjustment: tukey method for comparing a family of 3 estimates

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import time
 import warnings
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import ks_2samp, norm
 
 import mixedpy as mp
 from mixedpy.inference import parallel
-from mixedpy.inference.bootstrap import _quantiles, batches
+from mixedpy.inference.bootstrap import _quantiles, _studentized, batches
 from mixedpy.inference.parallel import run_tasks, shares
 from tests.cases import case
 
@@ -167,6 +171,95 @@ def test_an_estimate_on_the_boundary_has_no_standard_error() -> None:
         limits = found.confint(kind="studentized")
     assert limits.loc[".sig02"].isna().all()
     assert np.isfinite(limits.loc["temp"]).all()
+
+
+INTERVALS: dict[str, Any] = json.loads(
+    (Path(__file__).resolve().parents[1] / "reference" / "bootstrap_intervals.json").read_text(encoding="utf-8")
+)
+
+
+@pytest.mark.parametrize("wanted", INTERVALS["intervals"], ids=lambda wanted: wanted["scale"])
+def test_studentized_limits_are_those_of_boot_ci(wanted: dict[str, Any]) -> None:
+    values, errors = np.array(wanted["replicates"]), np.array(wanted["errors"])
+    for level, low, high in zip(wanted["levels"], wanted["lower"], wanted["upper"], strict=True):
+        tails = np.array([0.5 - 0.5 * level, 0.5 + 0.5 * level])
+        found = _studentized(wanted["estimate"], values, wanted["error"], errors, tails, wanted["scale"])
+        np.testing.assert_allclose(found, (low, high), rtol=1e-6)
+
+
+@given(seed=st.integers(0, 10**6), groups=st.integers(4, 12), slope=st.booleans())
+@settings(max_examples=15, deadline=None)
+def test_studentized_limits_stay_within_the_range_of_the_parameter(seed: int, groups: int, slope: bool) -> None:
+    rng = np.random.default_rng(seed)
+    g, x = np.repeat(np.arange(groups), 5), np.tile(np.arange(-2.0, 3.0), groups)
+    y = rng.normal(size=groups)[g] * 0.6 + rng.normal(size=groups)[g] * x * 0.3 + rng.normal(size=5 * groups)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mp.MixedpyWarning)
+        fit = mp.lmer(f"y ~ x + ({'x' if slope else '1'} | g)", {"y": y, "x": x, "g": g.astype(str)})
+        limits = fit.confint("boot", nsim=60, seed=1, kind="studentized")
+    assert not (limits.loc[[".sig01", ".sigma"]] < 0).any().any()
+    if slope:
+        assert not (limits.loc[".sig03"] < 0).any()
+        assert not (limits.loc[".sig02"].abs() > 1).any()
+    assert not (limits.iloc[:, 0] > limits.iloc[:, 1]).any()
+
+
+def test_replicates_on_the_boundary_are_beyond_all_others() -> None:
+    values, tails = np.r_[np.zeros(10), np.full(10, 1.0), np.full(179, 1.2)], np.array([0.025, 0.975])
+    errors = np.where(values > 0, 0.1, np.nan)
+    low, high = _studentized(1.1, values, 0.1, errors, tails, "log")
+    assert low > 0
+    assert np.isnan(high)
+    values[values == 0] = -1.0
+    low, high = _studentized(0.5, np.minimum(values, 0.9), 0.1, errors, tails, "atanh")
+    assert -1 < low < 0.5
+    assert high == 1.0
+    fit = mp.lmer("strength ~ 1 + (1 | batch/cask)", mp.datasets.load("Pastes"))
+    with pytest.warns(mp.IntervalWarning, match="too many replicates have no standard error"):
+        limits = fit.confint("boot", nsim=200, seed=1, kind="studentized")
+    assert limits.loc[".sig02"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("statistic", "count", "reason"),
+    [
+        (lambda one: np.nan if one.sigma > 26 else one.sigma, None, "the statistic is not finite"),
+        (lambda one: {"a": 1.0, "b": np.inf}, 20, "the statistic is not finite"),
+        (lambda one: None, 20, "the statistic returned None"),
+    ],
+)
+def test_statistics_without_a_value_count_as_failed(statistic: Any, count: int | None, reason: str) -> None:
+    with pytest.warns(mp.IntervalWarning, match=f"replicates failed.*{reason}"):
+        found = _fit("sleepstudy_slope_reml").bootstrap(20, statistic, seed=1)
+    assert set(found.failures) == {reason}
+    assert found.failed == found.replicates.isna().any(axis=1).sum() == (found.failed if count is None else count)
+    assert 0 < found.failed <= 20
+    if "a" in found.replicates:
+        assert found.replicates["a"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda f: f.bootstrap(5, "sigma"), TypeError, "statistic='sigma' must be a function"),
+        (lambda f: f.bootstrap(5, lambda one: "a"), TypeError, "statistic returned 'a'; return a number"),
+        (lambda f: f.bootstrap(5, lambda one: {"a": "b"}), TypeError, "statistic returned {'a': 'b'}"),
+        (lambda f: f.bootstrap(5, seed="a"), TypeError, "seed='a' must be a whole number"),
+        (lambda f: f.simulate(seed=-1), ValueError, "seed=-1 must be"),
+        (lambda f: f.power("Days", 5, seed=1.5), TypeError, "seed=1.5"),
+        (lambda f: f.confint("Walt"), ValueError, "method='Walt'"),
+        (lambda f: f.confint(level=[0.9, 0.95]), ValueError, "one number"),
+        (lambda f: f.confint("boot", level="0.9"), ValueError, "one number"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(call: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call(_fit("sleepstudy_slope_reml"))
+
+
+def test_methods_of_intervals_in_any_case() -> None:
+    fit = _fit("sleepstudy_slope_reml")
+    pd.testing.assert_frame_equal(fit.confint("Wald"), fit.confint("wald"))
 
 
 def test_quantiles_between_order_statistics() -> None:

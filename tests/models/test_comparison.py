@@ -331,6 +331,27 @@ def test_exact_test_needs_one_variance() -> None:
             mp.rlrt(g, nsim=nsim)  # type: ignore[arg-type]
 
 
+def test_the_exact_test_names_the_effect() -> None:
+    table = _simulated(1)
+    both, g = mp.lmer("y ~ x + (x || g)", table), mp.lmer("y ~ x + (1 | g)", table)
+    slope = mp.lmer("y ~ x + (0 + x | g)", table)
+    assert mp.rlrt(both, g, nsim=50, seed=1).term == "x in g"
+    assert mp.rlrt(slope, nsim=50, seed=1).term == "x in g"
+    assert mp.rlrt(both, slope, nsim=50, seed=1).term == "g"
+    assert "test of the variance of x in g" in repr(mp.rlrt(both, g, nsim=50, seed=1))
+
+
+def test_ranking_says_what_to_do_in_its_own_words() -> None:
+    a = _fit("sleepstudy", "Reaction ~ Days + (1 | Subject)", True)
+    b = _fit("sleepstudy", "Reaction ~ 1 + (1 | Subject)", True)
+    for other in (b, _fit("sleepstudy", "Reaction ~ 1 + (1 | Subject)", False)):
+        with pytest.raises(mp.MixedpyError, match=r"fit (them|all) with reml=False") as found:
+            mp.compare(a, other)
+        assert "refit" not in str(found.value)
+        with pytest.raises(mp.MixedpyError, match=r"leave refit=True, or fit (them|all) with reml=False"):
+            mp.anova(a, other, refit=False)
+
+
 def test_exact_test_of_ml_fits_is_restricted_too() -> None:
     table = _simulated(2)
     reml = mp.rlrt(mp.lmer("y ~ x + (1 | g) + (1 | h)", table), mp.lmer("y ~ x + (1 | g)", table), seed=1)

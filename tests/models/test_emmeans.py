@@ -150,9 +150,10 @@ def test_custom_contrasts_and_reverse(cake):
 def test_asymptotic_means_have_infinite_degrees_of_freedom(cake):
     table = cake.emmeans("recipe", ddf=None)
     assert np.isinf(table["df"]).all()
-    assert_allclose(table["upper.CL"] - table["emmean"], 1.959963985 * table["SE"])
+    assert_allclose(table["asymp.UCL"] - table["emmean"], 1.959963985 * table["SE"])
     assert np.isfinite(table.pairs("tukey")["p.value"]).all()
-    assert np.isfinite(table.pairs("scheffe").confint()["upper.CL"]).all()
+    assert np.isfinite(table.pairs("scheffe").confint()["asymp.UCL"]).all()
+    assert "z.ratio" in table.pairs().columns
     assert np.isfinite(table.pairs("mvt")["p.value"]).all()
 
 
@@ -198,6 +199,15 @@ def test_transformed_responses_come_back():
         assert "estimate" in means.pairs().columns
 
 
+@pytest.mark.parametrize("response", ["scale(Reaction)", "scale(Reaction, center = FALSE)", "center(Reaction)"])
+def test_standardized_responses_come_back(response):
+    sleep = mp.datasets.load("sleepstudy")
+    found = mp.lmer(f"{response} ~ Days + (1 | Subject)", sleep).emmeans("Days", at={"Days": [0, 9]}, type="response")
+    wanted = mp.lmer("Reaction ~ Days + (1 | Subject)", sleep).emmeans("Days", at={"Days": [0, 9]})
+    assert_allclose(found.to_numpy(), wanted.to_numpy(), rtol=1e-3)
+    assert "still on the scale(" in str(found.pairs())
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -208,7 +218,6 @@ def test_transformed_responses_come_back():
         (lambda f: f.emmeans("recipe", type="mu"), "type='mu'"),
         (lambda f: f.emmeans("recipe", ddf="kr"), "ddf='kr'"),
         (lambda f: f.emmeans("recipe", level=95), "level=95"),
-        (lambda f: f.emmeans("recipe", adjust="tukey"), "all pairwise differences"),
         (lambda f: f.emmeans("recipe", adjust="lsd"), "adjust='lsd'"),
         (lambda f: f.emmeans("recipe", at={"recipe": "D"}), "no level 'D'; it has 'A', 'B', 'C'"),
         (lambda f: f.emmeans("recipe", at={"replicate": 1}), "at: `replicate` is no predictor"),
@@ -218,10 +227,21 @@ def test_transformed_responses_come_back():
         (lambda f: f.emmeans("recipe").contrast("trt.vs.ctrl", ref="D"), "ref='D' is no mean"),
         (lambda f: f.emmeans("recipe").contrast("trt.vs.ctrl", ref=3), "ref=3 is out of range"),
         (lambda f: f.emmeans([], by="recipe"), "must name"),
+        (lambda f: f.emmeans("paired ~ recipe"), "method='paired'"),
+        (lambda f: f.emmeans("~ recipe ~ temperature"), "must name distinct predictors"),
+        (lambda f: f.emmeans("recipe", level=[0.9, 0.95]), "one number"),
+        (lambda f: f.emmeans("recipe").contrasts, "no contrasts were asked for"),
+        (lambda f: f.emmeans("recipe").test(np.inf), "null=inf"),
+        (lambda f: f.emmeans("recipe").pairs().joint_test(1.0), "depend on one another"),
+        (lambda f: f.emtrends("recipe", "temperature"), "`temperature` is a factor"),
+        (lambda f: f.emtrends("recipe", "temp"), "`temp` is no predictor"),
+        (lambda f: f.emtrends("recipe", "1"), "0 predictors"),
+        (lambda f: f.joint_tests(by="replicate"), "by='replicate' is no predictor"),
+        (lambda f: f.joint_tests(by=["recipe", "temperature"]), "no predictor with several values"),
     ],
 )
 def test_bad_input(cake, call, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, mp.MixedpyError), match=message):
         call(cake)
 
 
@@ -238,3 +258,143 @@ def test_a_table_changed_after_the_fit_is_noticed():
     for call in (lambda: fit.emmeans("recipe"), fit.anova):
         with pytest.raises(mp.DataError, match="changed since"):
             call()
+
+
+# --- offsets and weights
+
+
+@pytest.fixture(scope="module")
+def sleep() -> pd.DataFrame:
+    frame = mp.datasets.load("sleepstudy")
+    days = frame["Days"]
+    return frame.assign(e=np.exp(days / 5), half=np.where(days < 7, "a", "b"), two=np.where(days % 2, 1.0, 4.0))
+
+
+def test_an_offset_is_averaged_wherever_it_is_given(sleep):
+    total = np.log(sleep["e"]) + sleep["two"]
+    means = [
+        mp.lmer(f"Reaction ~ half{more} + (1 | Subject)", sleep, offset=given).emmeans("half")
+        for more, given in (
+            ("", total),
+            (" + offset(log(e))", "two"),
+            (" + offset(log(e)) + offset(two)", None),
+            (" + offset(log(e) + two)", None),
+        )
+    ]
+    for other in means[1:]:
+        assert_allclose(other["emmean"], means[0]["emmean"], rtol=1e-8)
+    plain = mp.lmer("I(Reaction - log(e) - two) ~ half + (1 | Subject)", sleep).emmeans("half")
+    assert_allclose(means[0]["emmean"], plain["emmean"] + total.mean(), rtol=1e-8)
+
+
+def test_an_offset_is_no_predictor(sleep):
+    fit = mp.lmer("Reaction ~ half + offset(two) + (1 | Subject)", sleep)
+    assert "averaged over" not in str(fit.emmeans("half"))
+    with pytest.raises(mp.DataError, match="`two` is in an offset only"):
+        fit.emmeans("half", at={"two": 1.0})
+    both = mp.lmer("Reaction ~ half + two + offset(two) + (1 | Subject)", sleep)
+    low, high = (both.emmeans("1", at={"two": value})["emmean"].item() for value in (1.0, 4.0))
+    assert high - low == pytest.approx(3 * both.fixef["two"])
+
+
+@pytest.mark.parametrize("weights", ["proportional", "outer", "cells"])
+def test_weights_are_numbers_of_rows(sleep, weights):
+    table = sleep.iloc[7:].assign(w=np.random.default_rng(3).uniform(0.2, 5, 173))
+    fit = mp.lmer("Reaction ~ half + factor(two) + (1 | Subject)", table, weights="w")
+    ones = table["two"] == 1
+    share = np.asarray(ones.groupby(table["half"]).mean() if weights == "cells" else ones.mean())
+    low, high = (fit.emmeans("half", at={"two": value})["emmean"].to_numpy() for value in (1.0, 4.0))
+    assert_allclose(fit.emmeans("half", weights=weights)["emmean"], share * low + (1 - share) * high)
+
+
+# --- slopes
+
+
+def test_slopes_are_coefficients(sleep):
+    fit = mp.lmer("Reaction ~ half * Days + (1 | Subject)", sleep)
+    found = fit.emtrends("pairwise ~ half", "Days")
+    slopes = fit.fixef["Days"] + np.array([0.0, fit.fixef["halfb:Days"]])
+    assert_allclose(found["Days.trend"], slopes, rtol=1e-8)
+    pvalue = fit.summary().tables["fixed"].loc["halfb:Days", "Pr(>|t|)"]
+    assert found.contrasts["p.value"].item() == pytest.approx(pvalue, rel=1e-6)
+    assert found._repr_html_().count("<table>") == 2
+
+
+@pytest.mark.parametrize("term", ["poly(Days, 2)", "Days + I(Days^2)", "ns(Days, df = 4)", "log(Days + 1)"])
+def test_slopes_of_curves_are_derivatives(sleep, term):
+    fit = mp.lmer(f"Reaction ~ {term} + (1 | Subject)", sleep)
+    x, h = np.array([1.0, 4.5, 8.0]), 1e-3
+    near = [fit.predict({"Days": x + side}, re_form="NA").to_numpy() for side in (-h, h)]
+    found = fit.emtrends("Days", "Days", at={"Days": x})
+    assert_allclose(found["Days.trend"], (near[1] - near[0]) / (2 * h), rtol=1e-4)
+    changed = fit.emtrends("Days", "exp(Days / 3)", at={"Days": x})
+    assert_allclose(changed["exp(Days / 3).trend"], found["Days.trend"] * 3 / np.exp(x / 3), rtol=1e-4)
+
+
+def test_slopes_that_cannot_be_estimated(sleep):
+    table = sleep.assign(late=np.where(sleep["Days"] == 9, "yes", "no"))
+    with pytest.warns(mp.RankDeficiencyWarning):
+        fit = mp.lmer("Reaction ~ late * Days + (1 | Subject)", table)
+    found = fit.emtrends("late", "Days")
+    assert found["Days.trend"].isna().tolist() == [False, True]
+    assert "nonEst" in str(found)
+
+
+def test_an_expression_without_a_slope_is_refused(sleep):
+    fit = mp.lmer("Reaction ~ half * Days + (1 | Subject)", sleep)
+    with pytest.raises(mp.DataError, match="no finite, changing values"):
+        fit.emtrends("half", "log(Days - 20)")
+    with pytest.raises(mp.DataError, match="2 predictors"):
+        fit.emtrends("half", "Days * e")
+
+
+# --- joint tests
+
+
+def test_joint_tests_are_those_of_type_three():
+    data = mp.datasets.load("cake").drop(index=[1, 40, 41, 200])
+    fit = mp.lmer("angle ~ recipe * temperature + (1 | recipe:replicate)", data)
+    found, wanted = fit.joint_tests(), fit.anova()
+    assert found["model term"].tolist() == list(wanted.index)
+    assert_allclose(found["F.ratio"], wanted["F value"], rtol=1e-8)
+    assert_allclose(found["df1"], wanted["NumDF"])
+    assert_allclose(fit.joint_tests(ddf=None)["df2"], np.inf)
+
+
+@pytest.mark.filterwarnings("ignore::mixedpy.SingularFitWarning")
+def test_many_predictors():
+    rng = np.random.default_rng(1)
+    names = [f"x{k}" for k in range(18)]
+    data = pd.DataFrame(rng.normal(size=(120, 18)), columns=names).assign(y=rng.normal(size=120), g=np.arange(120) % 10)
+    fit = mp.lmer(f"y ~ {' + '.join(names)} + (1 | g)", data)
+    with pytest.raises(mp.DataError, match="262,144 combinations, more than 100,000; hold some at one value with at="):
+        fit.joint_tests()
+    found = fit.joint_tests(at=dict.fromkeys(names[10:], 0.0))
+    assert found["model term"].tolist() == names[:10]
+    assert_allclose(found["F.ratio"], fit.summary().tables["fixed"]["t value"].iloc[1:11] ** 2)
+
+
+def test_simple_effects_are_joint_tests_of_means(cake):
+    found = cake.joint_tests(by="recipe")
+    assert found["recipe"].tolist() == ["A", "B", "C"]
+    pairs = cake.emmeans("temperature | recipe").pairs().joint_test()
+    assert_allclose(found["F.ratio"], pairs["F.ratio"])
+    assert "recipe = A:" in str(found)
+    assert pairs["note"].tolist() == [" d"] * 3
+
+
+def test_a_note_where_a_mean_hides_an_interaction(cake):
+    note = "NOTE: Results may be misleading"
+    assert note in str(cake.emmeans("recipe"))
+    assert note in str(cake.emmeans("recipe").pairs())
+    assert note in cake.emmeans("recipe")._repr_html_()
+    assert note not in str(cake.emmeans("recipe:temperature"))
+    assert note not in str(cake.emmeans("1"))
+
+
+def test_only_true_contrasts_of_logarithms_are_ratios(sleep):
+    means = mp.lmer("log(Reaction) ~ half + (1 | Subject)", sleep).emmeans("half", type="response")
+    assert list(means.pairs().columns) == ["contrast", "ratio", "SE", "df", "null", "t.ratio", "p.value"]
+    total = means.contrast({"sum": [1, 1]})
+    assert "estimate" in total.columns
+    assert "still on the log scale" in str(total)

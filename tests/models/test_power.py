@@ -12,6 +12,8 @@ import pytest
 from scipy import stats
 
 import mixedpy as mp
+from mixedpy.core.refit.replicate import draw_responses
+from mixedpy.inference.bootstrap import batches
 from tests.cases import case
 
 pytestmark = pytest.mark.filterwarnings("ignore::mixedpy.SingularFitWarning")
@@ -32,6 +34,7 @@ def _fit(name: str) -> mp.LmmFit:
         ("cake_additive", "recipe", {"fixef": {"recipeB": 0.0, "recipeC": 0.0}}),
         ("dyestuff_reml", "Batch", {"theta": [0.0]}),
         ("sleepstudy_intercept_ml", "Subject", {"theta": [0.0]}),
+        ("sleepstudy_double_bar", "Days in Subject", {"theta": [0.9, 0.0]}),
     ],
 )
 def test_size_of_tests_under_the_null_hypothesis(name: str, test: str, null: dict[str, Any]) -> None:
@@ -106,6 +109,52 @@ def test_a_term_with_several_effects() -> None:
     assert 0.01 < null.power < 0.075
 
 
+def test_one_effect_of_a_term() -> None:
+    fit = _fit("sleepstudy_slope_reml")
+    options: dict[str, Any] = {"nsim": 300, "seed": 1, "theta": [0.9, 0.01, 0.08]}
+    found = fit.power("Days | Subject", **options)
+    assert found.test.startswith("Days in Subject, restricted likelihood-ratio test (0.5 chi2(1) + 0.5 chi2(2)")
+    for same in ("(Days | Subject)", "Days in Subject", "Days in (Days | Subject)"):
+        np.testing.assert_array_equal(fit.power(same, **options).pvalues, found.pvalues)
+    whole = fit.power("Subject", **options)
+    np.testing.assert_array_equal(fit.power("1 + Days | Subject", **options).pvalues, whole.pvalues)
+    assert found.power < whole.power
+    assert fit.power("1 in Subject", **options).test.startswith("(Intercept) in Subject")
+    assert fit.power("Days in Subject", 300, seed=1).power > 0.98
+    size = fit.power("Days in Subject", 1000, seed=1, theta=[0.9, 0.0, 0.0])
+    assert size.interval[0] <= 0.05
+
+
+def test_the_statistic_of_one_effect_is_that_of_anova() -> None:
+    """A p value of power is that of the comparison of the two fits to the simulated response."""
+    fit = _fit("sleepstudy_slope_reml")
+    found = fit.power("Days | Subject", 10, seed=1, theta=[0.9, 0.01, 0.12])
+    rng = np.random.default_rng(batches(10, 250, 1)[0].seed)
+    record = fit.record
+    Lambda = fit.design.terms[0].template.Lambda(np.array([0.9, 0.01, 0.12]))
+    Y = draw_responses(fit.design, record.beta, [Lambda], record.sigma, 10, rng)
+    small = mp.lmer("Reaction ~ Days + (1 | Subject)", mp.datasets.load("sleepstudy"))
+    for y, p in zip(Y.T[:4], found.pvalues, strict=False):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", mp.MixedpyWarning)
+            table = mp.anova(small.refit(y), fit.refit(y), refit=False)
+        assert table["Pr(boundary)"].iloc[1] == pytest.approx(p, rel=2e-2, abs=1e-4)
+
+
+@pytest.mark.parametrize("bar", ["cs(1 + Days | Subject)", "diag(1 + Days | Subject, hom = TRUE)"])
+def test_one_effect_of_a_structure_that_cannot_do_without(bar: str) -> None:
+    fit = mp.lmer(f"Reaction ~ Days + {bar}", mp.datasets.load("sleepstudy"))
+    with pytest.raises(mp.MixedpyError, match="Days in Subject cannot be tested on its own"):
+        fit.power("Days in Subject", 5)
+
+
+def test_groups_within_groups_in_either_order() -> None:
+    fit = _fit("pastes_nested")
+    wanted = fit.power("cask:batch", 20, seed=1)
+    assert fit.power("batch:cask", 20, seed=1).test == wanted.test
+    np.testing.assert_array_equal(fit.power("batch:cask", 20, seed=1).pvalues, wanted.pvalues)
+
+
 def test_repeatable_whatever_the_number_of_workers() -> None:
     pytest.importorskip("joblib")
     fit = _fit("dyestuff_reml")
@@ -137,7 +186,13 @@ def test_failures_are_counted() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"test": "day"}, mp.MixedpyError, r"neither a fixed effect or term \(\(Intercept\), Days\) nor .*\(Subject\)"),
+        (
+            {"test": "day"},
+            mp.MixedpyError,
+            r"neither a fixed effect or term \(\(Intercept\), Days\) nor .*\(Subject, Days in Subject\)",
+        ),
+        ({"test": "Day | Subject"}, mp.MixedpyError, "test='Day . Subject' is neither"),
+        ({"test": "Days in Sub"}, mp.MixedpyError, "neither"),
         ({"nsim": 0}, ValueError, "whole number"),
         ({"alpha": 5}, ValueError, "alpha=5"),
         ({"sigma": -1.0}, ValueError, "sigma=-1.0"),

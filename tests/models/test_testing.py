@@ -8,9 +8,13 @@ import weakref
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from scipy.stats import chi2, norm
 
 import mixedpy as mp
+from mixedpy.inference.combinations import combination_of
 from mixedpy.models.memo import blocks_of
 from mixedpy.models.printed import AnovaTable
 
@@ -56,9 +60,72 @@ def test_contrasts_of_coefficients_are_the_summary(fit):
         assert_allclose(found["upper"] - found["Estimate"], found["Estimate"] - found["lower"])
 
 
+def test_contrasts_may_be_written_as_sums(cake):
+    names = list(cake.fixef.index)
+    unit = np.eye(len(names))
+    long = "recipeB:temperature^5"
+    for text, L in (
+        ("recipeB - recipeC", unit[1] - unit[2]),
+        (f"(Intercept) + 0.5*{long}", unit[0] + 0.5 * unit[names.index(long)]),
+        (f"-(recipeB + {long})/2", -0.5 * (unit[1] + unit[names.index(long)])),
+        ("+ 2 * recipeB * 3 - - recipeC", 6 * unit[1] + unit[2]),
+    ):
+        found = cake.contrast(text)
+        assert_allclose(found, cake.contrast(L))
+        assert list(found.index) == [text]
+
+
+@given(weights=st.lists(st.floats(-9, 9).map(lambda x: round(x, 3)), min_size=5, max_size=5).filter(any))
+def test_a_sum_is_read_as_it_is_written(weights):
+    names = ["(Intercept)", "Ab", "Ab:Bv", "I(x^2)", "poly(x, 2)1"]
+    text = " + ".join(f"({weight!r}) * {name}" for weight, name in zip(weights, names, strict=True))
+    assert_allclose(combination_of(text, names), weights)
+
+
+def test_a_term_is_all_its_coefficients(cake):
+    term = cake.contrast("recipe")
+    assert list(term.index) == ["recipeB", "recipeC"]
+    assert_allclose(cake.contrast("recipe", joint=True), cake.contrast(np.eye(18)[1:3], joint=True))
+    assert list(cake.contrast("recipe", joint=True).index) == ["recipe"]
+    own = cake.contrast("recipe:temperature", joint=True).iloc[0]
+    assert_allclose(own, cake.drop1().iloc[0])
+
+
+def test_contrasts_may_have_names(fit):
+    found = fit.contrast({"day 9": {"(Intercept)": 1, "Days": 9}, "slope": "Days", "start": [1, 0]})
+    assert list(found.index) == ["day 9", "slope", "start"]
+    assert_allclose(found, fit.contrast([[1, 9], [0, 1], [1, 0]]))
+
+
+def test_without_degrees_of_freedom_tests_are_walds(cake):
+    found = cake.contrast("recipe", None)
+    assert list(found.columns) == ["Estimate", "Std. Error", "z value", "lower", "upper", "Pr(>|z|)"]
+    assert_allclose(found["Pr(>|z|)"], 2 * norm.sf(np.abs(found["z value"])))
+    joint = cake.contrast("recipe", None, joint=True)
+    assert list(joint.columns) == ["Chisq", "Df", "Pr(>Chisq)"]
+    F = cake.contrast("recipe", joint=True)
+    assert joint["Chisq"].item() == pytest.approx(2 * F["F value"].item())
+    assert joint["Pr(>Chisq)"].item() == pytest.approx(chi2.sf(joint["Chisq"].item(), 2))
+    assert "Wald chisquare" in str(joint)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda f: f.contrast([0, 0]), "L is zero"),
+        (lambda f: f.contrast([[1, 0], [0, 0]], joint=True), "L2 is zero"),
+        (lambda f: f.contrast("Days - Days"), "Days - Days is zero"),
+        (lambda f: f.contrast("Days - day"), "no fixed effect 'day'"),
+        (lambda f: f.contrast("Days - 3"), "without a coefficient.*rhs="),
+        (lambda f: f.contrast("Days * Days"), "not linear"),
+        (lambda f: f.contrast("2 / Days"), "not linear"),
+        (lambda f: f.contrast("Days Days"), "cannot be read at 'Days'"),
+        (lambda f: f.contrast("(Days"), "cannot be read at the end"),
+        (lambda f: f.contrast("-" * 500 + "Days"), "cannot be read"),
+        (lambda f: f.contrast("Days" + " + Days" * 500), "characters"),
+        (lambda f: f.contrast({"two": [[1, 0], [0, 1]]}), "'two' has 2 rows"),
+        (lambda f: f.contrast({}), "L is zero"),
+        (lambda f: f.contrast("Days", level=[0.9, 0.95]), "one number"),
         (lambda f: f.contrast([1, 2, 3]), r"L has 3 columns; it takes 2 numbers a row.*\(Intercept\), Days"),
         (lambda f: f.contrast([[1], [2]]), "L has 1 columns"),
         (lambda f: f.contrast("days"), "no fixed effect 'days'"),
@@ -199,6 +266,32 @@ def test_ranova_of_structures_and_factors(sleep):
     whole = mp.lmer("Reaction ~ Days + (Days | Subject)", sleep).ranova(reduce_terms=False)
     assert list(whole.index) == ["<none>", "(Days | Subject)"]
     assert whole["Df"].tolist()[1:] == [3]
+
+
+@pytest.mark.filterwarnings("ignore::mixedpy.SingularFitWarning")
+@pytest.mark.parametrize(
+    ("bar", "covariances", "rows"),
+    [
+        ("(0 + temperature | replicate)", {"replicate": "diag"}, {"temperature in (0 + temperature | replicate)": 4}),
+        ("diag(0 + temperature | replicate)", None, {"temperature in diag(0 + temperature | replicate)": 4}),
+        ("(0 + temperature | replicate)", {"replicate": "cs"}, {"temperature in (0 + temperature | replicate)": 5}),
+        ("(1 + temp | replicate)", {"replicate": "diag"}, {"temp in (1 + temp | replicate)": 5}),
+        ("diag(1 + temp | replicate, hom = TRUE)", None, {"diag(1 + temp | replicate, hom = TRUE)": 4}),
+        (
+            "(temp || replicate)",
+            {"replicate.1": "diag"},
+            {"(1 | replicate)": 5, "temp in (0 + temp | replicate)": 5},
+        ),
+    ],
+)
+def test_ranova_compares_nested_models(bar, covariances, rows):
+    fit = mp.lmer(f"angle ~ recipe + {bar}", mp.datasets.load("cake"), covariances=covariances)
+    table = fit.ranova()
+    assert dict(zip(table.index[1:], table["npar"][1:], strict=True)) == rows
+    assert (table["LRT"][1:] > -1e-5).all()
+    if 4 in rows.values():
+        alone = mp.lmer("angle ~ recipe + (1 | replicate)", mp.datasets.load("cake")).ranova().iloc[1]
+        assert_allclose(table["logLik"].iloc[1], alone["logLik"])
 
 
 def test_ranova_against_the_linear_model(sleep):
