@@ -1,11 +1,12 @@
-"""The methods of a generalized fit that hold parameters or draw replicates: intervals, profiles, bootstrap."""
+"""The methods of a generalized fit that hold parameters or draw replicates: intervals, profiles, bootstrap, power."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from mixedpy.inference.bootstrap import Kind
@@ -15,6 +16,8 @@ from mixedpy.inference.profile import Profiles, limits
 from mixedpy.inference.wald import wald_intervals
 from mixedpy.models.bootstrap import Bootstrap
 from mixedpy.models.glmm_bootstrap import bootstrap, parameters_of
+from mixedpy.models.glmm_power import glmm_power
+from mixedpy.models.power import Power
 from mixedpy.models.profile import Profile, check_cutoff, warn_of_missing
 
 if TYPE_CHECKING:
@@ -173,6 +176,76 @@ class GlmmIntervals:
         (20, 1)
         """
         return bootstrap(cast("GlmmFit", self), nsim, statistic, seed, progress, n_jobs)
+
+    def power(
+        self,
+        test: str,
+        nsim: int = 1000,
+        *,
+        alpha: float = 0.05,
+        seed: int | np.random.Generator | None = None,
+        fixef: Mapping[str, float] | None = None,
+        theta: npt.ArrayLike | None = None,
+        progress: bool | None = None,
+        n_jobs: int = 1,
+    ) -> Power:
+        """Simulate the power of a Wald test of fixed effects.
+
+        Responses are drawn from the model, the model is fitted to each, and the test is counted as a success where its
+        p value is at most alpha.
+
+        Parameters
+        ----------
+        test : str
+            Name of a fixed effect, or of a fixed term for all its coefficients.
+        nsim : int
+            Number of simulations.
+        alpha : float
+            Significance level.
+        seed : int or numpy Generator, optional
+            Source of the random numbers; the results of an int seed are the same whatever ``n_jobs``.
+        fixef : dict, optional
+            Fixed effects to simulate from instead of the estimates, on the scale of the link; those not named stay.
+        theta : array, optional
+            Covariance parameters to simulate from instead of the estimates.
+        progress, n_jobs
+            As for :meth:`bootstrap`.
+
+        Returns
+        -------
+        Power
+            With ``power``, its Monte-Carlo ``interval`` and the ``pvalues``.
+
+        Raises
+        ------
+        MixedpyError
+            For a name that is no fixed effect or term.
+
+        Warns
+        -----
+        IntervalWarning
+            If simulated data sets could not be fitted; they are counted in ``failed``.
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> fit = mp.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", mp.datasets.load("cbpp"))
+        >>> fit.power("period2", 100, fixef={"period2": -0.7}, seed=1)
+        period2, Wald z test
+        power 0..., 95 % interval ...
+        alpha 0.05, 100 simulations
+        """
+        return glmm_power(
+            cast("GlmmFit", self),
+            test,
+            nsim,
+            alpha=alpha,
+            seed=seed,
+            fixef=fixef,
+            theta=theta,
+            progress=progress,
+            n_jobs=n_jobs,
+        )
 
 
 def _profiles(fit: GlmmFit, parm: Parm, cutoff: float | None, *, limits_alone: bool = False) -> Profiles:
