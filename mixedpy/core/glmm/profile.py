@@ -6,7 +6,8 @@ Every held fit starts from its neighbour along the tangent of the optimum.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -27,8 +28,10 @@ __all__ = ["GlmmPoint", "GlmmSlice", "Profiler", "has_profiles", "profiler"]
 
 _TOLERANCE = 1e-7
 _HELD_ITERATIONS = 25
-_HELD_EFFORT = 1500
-"""Steps towards the modes, halved ones included; a usual fit from a neighbour takes less than a hundred."""
+_HELD_EFFORT = 400
+_SLICE_EFFORT = 1500
+"""Steps towards the modes, halved ones included, of one held fit and of all of a parameter. Usual fits from a neighbour
+take some 5 and never 50; at the edge of what a link allows steps are halved without end."""
 
 _FLAT = 1e4
 """A direction of this length is a correlation of one."""
@@ -71,6 +74,11 @@ class Profiler:
     scale: Floats
     orders: tuple[tuple[int, ...], ...]
 
+    @property
+    def effort(self) -> int:
+        """Steps towards the modes so far, halved ones included."""
+        return int(self.objective.steps + self.objective.halvings)
+
     def point(self, optimum: Optimum) -> GlmmPoint:
         """Say where an optimum is in the user's columns."""
         problem, layout, x = self.objective.problem, self.objective.layout, optimum.evaluation.x
@@ -107,13 +115,16 @@ class Profiler:
             return share.start + self.orders[term].index(a)
         return share.start + len(self.orders[term])
 
-    def held(self, warm: Optimum, k: int, value: float) -> Optimum | None:
-        """Minimize over all but parameter k, held at a value; None where there is no likelihood."""
+    def held(self, warm: Optimum, k: int, value: float, along: float) -> Optimum | None:
+        """Minimize over all but parameter k, held at a value; None where there is no likelihood.
+
+        The others start where they are after a step ``along`` of the parameter, to first order.
+        """
         at, H = warm.evaluation, warm.hessian
         free = np.array([i for i in range(len(at.x)) if i != k], dtype=int)
         step = np.zeros(len(at.x))
         step[k] = value - at.x[k]
-        step[free] = -np.linalg.lstsq(H[np.ix_(free, free)], H[free, k] * step[k], rcond=None)[0]
+        step[free] = -np.linalg.lstsq(H[np.ix_(free, free)], H[free, k] * along, rcond=None)[0]
         length = float(np.linalg.norm(step * self.scale))
         tol = 1e-10 if self.objective.nodes is None else 1e-8
         for share in (1.0, 0.0):  # along the tangent, or the held parameter alone
@@ -133,6 +144,13 @@ class Profiler:
         return None
 
 
+@dataclass(slots=True, eq=False)
+class _Tally:
+    """Steps that the held fits of a parameter took."""
+
+    spent: int = 0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class GlmmSlice:
     """One parameter held.
@@ -145,6 +163,8 @@ class GlmmSlice:
         What it is.
     term, a, b : int
         Term and effects of a standard deviation or correlation; position a of a coefficient.
+    tally : _Tally
+        What its fits took so far; beyond a limit none is tried.
     """
 
     ready: Profiler
@@ -152,6 +172,7 @@ class GlmmSlice:
     term: int
     a: int
     b: int
+    tally: _Tally = field(default_factory=_Tally)
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -184,14 +205,22 @@ class GlmmSlice:
     def solve(self, x: float, warm: Point) -> Point:
         """Minimize with the parameter held at x, from a nearby solution."""
         assert isinstance(warm, GlmmPoint)
-        value = x
-        if self.kind == "cor":
-            value = float(np.sign(x) * min(abs(x) / np.sqrt(max(1.0 - x * x, 1e-300)), _FLAT))
-        ready = self.ready
+        ready, found = self.ready, None
+        before, k = ready.effort, ready.position(self.kind, self.term, self.a)
         start = warm.optimum if warm.ready is ready and warm.optimum is not None else ready.optimum
-        with np.errstate(all="ignore"):
-            found = ready.held(start, ready.position(self.kind, self.term, self.a), value)
-        return replace(warm, deviance=np.nan, converged=False) if found is None else ready.point(found)
+        t = float(start.evaluation.x[k])
+        value, along = x, x - t
+        if self.kind == "cor":  # a parameter t with r = t / sqrt(1 + t^2), in which the others are far from linear
+            value = float(np.sign(x) * min(abs(x) / np.sqrt(max(1.0 - x * x, 1e-300)), _FLAT))
+            along = (x - t / np.sqrt(1.0 + t * t)) * (1.0 + t * t) ** 1.5
+            along = float(np.clip(along, -abs(value - t), abs(value - t)))
+        if self.tally.spent < _SLICE_EFFORT:
+            with np.errstate(all="ignore"), suppress(np.linalg.LinAlgError):
+                found = ready.held(start, k, value, along)
+        self.tally.spent += ready.effort - before
+        if found is None:
+            return replace(warm, deviance=np.nan, converged=False)
+        return ready.point(found)
 
 
 def has_profiles(design: Design) -> bool:
@@ -203,7 +232,7 @@ def has_profiles(design: Design) -> bool:
 def profiler(
     design: Design, record: GlmmRecord, control: Control, first: tuple[int, Sequence[int]] | None = None
 ) -> Profiler | None:
-    """Make a fit ready for profiles; None where its deviance is not finite.
+    """Make a fit ready for profiles; None where its deviance has no finite derivatives.
 
     Parameters
     ----------
@@ -236,7 +265,10 @@ def profiler(
         start = objective.value(x, none, none, 1e-10)
         if not np.isfinite(start.deviance):
             return None
-        optimum = minimize_jointly(objective, start, scale, tol=_TOLERANCE, max_iterations=control.max_iterations)
+        try:
+            optimum = minimize_jointly(objective, start, scale, tol=_TOLERANCE, max_iterations=control.max_iterations)
+        except np.linalg.LinAlgError:
+            return None
     return Profiler(objective, optimum, scale, tuple(orders))
 
 
