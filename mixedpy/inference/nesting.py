@@ -154,10 +154,10 @@ def in_span(columns: Sequence[Floats], basis: Sequence[Floats]) -> list[bool]:
     """Say of each column whether it is a linear combination of the columns of a basis, of any rank."""
     rest = [k for k, x in enumerate(columns) if not any(x is b or np.array_equal(x, b) for b in basis)]
     inside = [k not in rest for k in range(len(columns))]
-    if not rest or not len(basis):
+    if not rest:
         return inside
-    kept = independent_columns(list(basis))
-    B = np.column_stack([basis[k] / (np.linalg.norm(basis[k]) or 1.0) for k in kept])
+    kept = independent_columns(list(basis)).tolist() if len(basis) else []
+    B = np.array([basis[k] / np.linalg.norm(basis[k]) for k in kept]).reshape(len(kept), len(columns[0])).T
     Q = np.linalg.qr(B)[0]
     for k in rest:
         x = columns[k]

@@ -97,26 +97,26 @@ def check_same_data(fits: Fits, names: Sequence[str]) -> None:
             if known is not column and not np.array_equal(known, column):
                 count = int((known != column).sum())
                 raise DataError(
-                    f"`{label}` is not the same in the tables of {both}: {count} of {fit.nobs} values differ; fit both "
-                    "to one table"
+                    f"`{label[0]}` is not the same in the tables of {both}: {count} of {fit.nobs} values differ; fit "
+                    "both to one table"
                 )
-        for label, term in _groups(fit):
-            if not same_grouping(groups.setdefault(label, term), term):
+        for group, term in _groups(fit):
+            if not same_grouping(groups.setdefault(group, term), term):
                 raise DataError(
-                    f"the grouping factor `{label}` is not the same in the tables of {both}: it does not make the same "
+                    f"the grouping factor `{group}` is not the same in the tables of {both}: it does not make the same "
                     "groups of rows; fit both to one table"
                 )
 
 
-def _columns(fit: LmmFit | GlmmFit) -> Iterator[tuple[str, Floats]]:
-    """Columns of X and Z by name that are numbers or indicators of a level, whatever the contrasts."""
+def _columns(fit: LmmFit | GlmmFit) -> Iterator[tuple[tuple[str, str], Floats]]:
+    """Columns of X and Z that are numbers or indicators of a level, by the names of their variables and their own."""
     schema, design = fit.schema, fit.design
     encodings: list[tuple[Encoding, tuple[int, ...]]] = [(schema.fixed, design.fixed)]
     encodings += [(names.encoding, term.columns) for names, term in zip(schema.terms, design.terms, strict=True)]
     for encoding, positions in encodings:
         for key, name, position in zip(encoding.keys, encoding.names, positions, strict=True):
             if all(part.coding in _BY_LEVEL for part in key):
-                yield name, design.columns[position]
+                yield (":".join(part.variable for part in key), name), design.columns[position]
 
 
 def _groups(fit: LmmFit | GlmmFit) -> Iterator[tuple[str, Any]]:

@@ -443,7 +443,7 @@ def test_predictors_are_compared_by_content() -> None:
                 compared(m0, m1)  # type: ignore[operator]
     one = mp.lmer("y ~ h + (1 | g)", table, reml=False)
     other = mp.lmer("y ~ h + (x | g)", shuffled, reml=False)
-    with pytest.raises(mp.DataError, match=r"`hh1` is not the same .*: \d+ of 400 values differ"):
+    with pytest.raises(mp.DataError, match=r"`h` is not the same .*: \d+ of 400 values differ"):
         mp.anova(one, other)
 
 

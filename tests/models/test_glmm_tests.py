@@ -10,6 +10,8 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 import mixedpy as mp
@@ -272,3 +274,28 @@ def test_marginal_means_see_the_offset_and_the_table() -> None:
     for call in (lambda: fit.summary(ddf="satterthwaite"), lambda: fit.emmeans("YEAR", ddf="satterthwaite")):
         with pytest.raises((TypeError, ValueError), match="ddf"):
             call()
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 10_000), numeric=st.booleans())
+def test_no_type_depends_on_the_contrasts_in_random_designs(seed: int, numeric: bool) -> None:
+    """Unbalanced factors with and without a numeric predictor between them."""
+    rng = np.random.default_rng(seed)
+    n = 240
+    a, b = rng.choice(list("pqr"), n, p=[0.5, 0.3, 0.2]), rng.choice(list("uv"), n, p=[0.35, 0.65])
+    g = rng.integers(0, 15, n)
+    x = rng.normal(size=n) + (a == "q")
+    eta = 0.5 + 0.4 * (a == "r") * (b == "u") + 0.3 * x + 0.5 * rng.normal(size=15)[g]
+    data = pd.DataFrame({"y": rng.poisson(np.exp(eta)), "a": a, "b": b, "x": x, "g": g.astype(str)})
+    formula = f"y ~ {'a * x + b' if numeric else 'a * b + x'} + (1 | g)"
+    factors = ["a", "b"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mp.SingularFitWarning)
+        fits = [
+            mp.glmer(formula, data, family="poisson", contrasts=dict.fromkeys(factors, coding))
+            for coding in ("treatment", "sum", "helmert")
+        ]
+    for type in (1, 2, 3):
+        first, *others = (fit.anova(type)["Chisq"] for fit in fits)
+        for other in others:
+            assert_allclose(other, first, rtol=1e-4, atol=1e-6)
