@@ -11,9 +11,10 @@ __all__ = ["check_level", "interval_columns", "normal_cutoff"]
 
 def check_level(level: float) -> None:
     """Raise a ValueError unless the level is one number between 0 and 1."""
-    number = isinstance(level, int | float | np.integer | np.floating) and not isinstance(level, bool)
-    if not number or not 0.0 < level < 1.0:
-        raise ValueError(f"level={level!r} must be one number that lies between 0 and 1, such as 0.95")
+    if isinstance(level, bool) or not isinstance(level, int | float | np.integer | np.floating):
+        raise ValueError(f"level={level!r} must be one number between 0 and 1, such as 0.95")
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level={level!r} must lie between 0 and 1, such as 0.95")
 
 
 def interval_columns(level: float) -> list[str]:
