@@ -139,6 +139,11 @@ def build(
     table = open_table(data)
     terms = _fixed_terms(formula, table)
     zero_terms = None if zeros is None else one_sided(zeros, functions)
+    if zero_terms is not None and not zero_terms.terms and not zero_terms.intercept:
+        message = (
+            f"the formula of the zeros, {zeros!r}, has no terms; use '~ 1' for one share of zeros, or leave it out"
+        )
+        raise FormulaError(message)
     wanted = _column_names([*_variables(formula, terms), *(zero_terms.variables if zero_terms else ())], table)
     arrays = {name: given for name, given in ((_WEIGHTS, weights), (_OFFSET, offset)) if _is_array(given)}
     named = [given for given in (weights, offset) if isinstance(given, str)]

@@ -132,7 +132,7 @@ def parameter_errors(
 
 def parameter_scales(parameters: Sequence[Parameter]) -> dict[str, Scale]:
     """The scale of each parameter by its name: logarithms of standard deviations, atanh of correlations."""
-    scales: dict[str, Scale] = {"sd": "log", "sigma": "log", "cor": "atanh", "fixed": "identity"}
+    scales: dict[str, Scale] = {"sd": "log", "sigma": "log", "cor": "atanh", "fixed": "identity", "family": "identity"}
     return {one.name: scales[one.kind] for one in parameters}
 
 

@@ -15,7 +15,7 @@ from mixedpy.errors import MixedpyError
 from mixedpy.inference.kenward_roger import KenwardRoger
 from mixedpy.inference.satterthwaite import Satterthwaite
 
-__all__ = ["Ddf", "FTest", "Inference", "Method", "TTests", "choose_method", "f_test", "t_tests"]
+__all__ = ["Ddf", "FTest", "Inference", "Method", "TTests", "asymptotic", "choose_method", "f_test", "t_tests"]
 
 Ddf = Literal["satterthwaite", "kenward-roger", "asymptotic"]
 """Names of the methods, as users give them."""
@@ -46,12 +46,12 @@ class Asymptotic:
 
     label = "asymptotic"
 
-    def __init__(self, record: FitRecord):
-        self.record = record
+    def __init__(self, V: Floats):
+        self.V = V
 
     def vcov(self) -> Floats:
-        """sigma^2 (X'V^-1X)^-1."""
-        return self.record.sigma**2 * self.record.unscaled_vcov
+        """The covariance matrix of the estimates."""
+        return self.V
 
     def df(self, L: Floats) -> Floats:
         """Infinity."""
@@ -123,6 +123,11 @@ class FTest:
         return float(f_sf(self.statistic, self.ndf, self.ddf))
 
 
+def asymptotic(beta: Floats, V: Floats) -> Inference:
+    """Make Wald inference about estimates (p,) with a covariance matrix (p, p)."""
+    return Inference(beta, V, Asymptotic(V))
+
+
 def choose_method(name: Ddf, record: FitRecord, blocks: FitBlocks | None) -> Inference:
     """Make the inference of a fit by the method of a name.
 
@@ -142,8 +147,8 @@ def choose_method(name: Ddf, record: FitRecord, blocks: FitBlocks | None) -> Inf
     """
     method: Method
     if name == "asymptotic" or blocks is None:
-        method = Asymptotic(record)
-    elif name == "satterthwaite":
+        return asymptotic(record.beta, record.sigma**2 * record.unscaled_vcov)
+    if name == "satterthwaite":
         method = Satterthwaite(blocks)
     else:
         if not record.reml:

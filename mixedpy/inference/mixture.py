@@ -14,7 +14,7 @@ from mixedpy.core.control import Control
 from mixedpy.core.estimate import prepare
 from mixedpy.inference.nesting import Embedding, TermEmbedding
 
-__all__ = ["Mixture", "mixture"]
+__all__ = ["Mixture", "mixture", "several_variances", "stram_lee"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +65,46 @@ def mixture(embedding: Embedding, larger: Design, control: Control, *, extra: in
     and the squared length of the projection of a normal vector on the cone of the covariance matrices of the new
     effects, in the metric of the expected information at the smaller fit, all other parameters projected out.
     """
+    if not several_variances(embedding):
+        return stram_lee(embedding, extra)
     cones = tuple(k for term in embedding.terms for k in _cones(term))
-    free = extra + sum(len(term.free) for term in embedding.terms)
-    if not cones:
-        return None
-    if cones == (1,):
-        found = chi_bar_square(np.ones((1, 1)), cones, free)
-        return Mixture(found, f"0.5 chi2({free}) + 0.5 chi2({free + 1}), Stram & Lee{_caution(embedding)}")
+    free = extra + _free(embedding)
     information = _effective(embedding, larger, control, reml=reml)
     found = chi_bar_square(information, cones, free)
     return Mixture(found, _name(found) + _caution(embedding))
+
+
+def several_variances(embedding: Embedding) -> bool:
+    """Whether the larger model has more than one variance more, so that the weights depend on the information."""
+    return sum(len(term.new) for term in embedding.terms) > 1
+
+
+def stram_lee(embedding: Embedding, extra: int, boundary: int = 0) -> Mixture | None:
+    """Find the distribution of the statistic where one parameter at most is on its boundary; None where none is.
+
+    Parameters
+    ----------
+    embedding : Embedding
+        The smaller random part in the larger one.
+    extra : int
+        Other parameters that the smaller model lacks.
+    boundary : int
+        Parameters besides those of random effects that it puts on their boundary.
+    """
+    on_boundary = boundary + sum(len(term.new) for term in embedding.terms)
+    if on_boundary == 0:
+        return None
+    if on_boundary > 1:
+        raise ValueError(f"{on_boundary} parameters are on the boundary; stram_lee is for one")
+    free = extra + _free(embedding)
+    found = chi_bar_square(np.ones((1, 1)), (1,), free)
+    source = "Self & Liang" if boundary else "Stram & Lee"
+    return Mixture(found, f"0.5 chi2({free}) + 0.5 chi2({free + 1}), {source}{_caution(embedding)}")
+
+
+def _free(embedding: Embedding) -> int:
+    """Number of covariances that may have either sign."""
+    return sum(len(term.free) for term in embedding.terms)
 
 
 def _caution(embedding: Embedding) -> str:

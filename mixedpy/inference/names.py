@@ -42,28 +42,29 @@ class Parameter:
     ----------
     name : str
         ``.sig01``, ``.sig02``, ... for standard deviations and correlations of the random effects, ``.sigma``, or the
-        name of the fixed effect.
-    kind : {"sd", "cor", "sigma", "fixed"}
-        What it is.
+        name of the coefficient.
+    kind : {"sd", "cor", "sigma", "fixed", "family"}
+        What it is; "family" is a coefficient of a predictor of the family's own, such as the logarithm of a dispersion.
     term : int
         Random term, for "sd" and "cor".
     a, b : int
-        Effects of the term, a >= b; position of the fixed effect in a.
+        Effects of the term, a >= b; position of the coefficient in a.
     """
 
     name: str
-    kind: Literal["sd", "cor", "sigma", "fixed"]
+    kind: Literal["sd", "cor", "sigma", "fixed", "family"]
     term: int = -1
     a: int = -1
     b: int = -1
 
 
-def parameter_list(design: Design, schema: Schema) -> list[Parameter]:
+def parameter_list(design: Design, schema: Schema, family: Sequence[str] | None = None) -> list[Parameter]:
     """List the parameters as lme4's ``confint`` orders them.
 
     Standard deviations and correlations of every term column by column of the lower triangle, the residual standard
-    deviation, the fixed effects. Of standard deviations or correlations that a covariance structure makes equal, or
-    that follow from one correlation, the first stands for all.
+    deviation, the fixed effects. A generalized model has, in the place of the residual standard deviation, the
+    coefficients of its ``family``, which come last. Of standard deviations or correlations that a covariance structure
+    makes equal, or that follow from one correlation, the first stands for all.
     """
     out: list[Parameter] = []
     for i, term in enumerate(design.terms):
@@ -78,16 +79,23 @@ def parameter_list(design: Design, schema: Schema) -> list[Parameter]:
                 if wanted:
                     out.append(Parameter(f".sig{len(out) + 1:02d}", "sd" if a == b else "cor", i, a, b))
     fixed = [Parameter(name, "fixed", a=j) for j, name in enumerate(schema.fixed_names)]
-    return [*out, Parameter(".sigma", "sigma"), *fixed]
+    if family is None:
+        return [*out, Parameter(".sigma", "sigma"), *fixed]
+    return [*out, *fixed, *(Parameter(name, "family", a=j) for j, name in enumerate(family))]
 
 
-def parameter_values(parameters: Sequence[Parameter], roots: Sequence[Floats], sigma: float, beta: Floats) -> Floats:
+def parameter_values(
+    parameters: Sequence[Parameter], roots: Sequence[Floats], sigma: float, beta: Floats, alpha: Floats | None = None
+) -> Floats:
     """Values of parameters, (k,), at one point; see :func:`parameter_table`."""
     wide = [root[:, :, None] for root in roots]
-    return parameter_table(parameters, wide, np.array([sigma]), beta[None, :])[0]
+    own = None if alpha is None else alpha[None, :]
+    return parameter_table(parameters, wide, np.array([sigma]), beta[None, :], own)[0]
 
 
-def parameter_table(parameters: Sequence[Parameter], roots: Sequence[Floats], sigma: Floats, beta: Floats) -> Floats:
+def parameter_table(
+    parameters: Sequence[Parameter], roots: Sequence[Floats], sigma: Floats, beta: Floats, alpha: Floats | None = None
+) -> Floats:
     """Values of k parameters at B points, (B, k).
 
     Parameters
@@ -100,6 +108,8 @@ def parameter_table(parameters: Sequence[Parameter], roots: Sequence[Floats], si
         Residual standard deviations.
     beta : (B, p) array
         Fixed effects.
+    alpha : (B, s) array, optional
+        Coefficients of the family's own predictors.
     """
     out = np.empty((len(sigma), len(parameters)))
     for k, one in enumerate(parameters):
@@ -107,6 +117,9 @@ def parameter_table(parameters: Sequence[Parameter], roots: Sequence[Floats], si
             out[:, k] = sigma
         elif one.kind == "fixed":
             out[:, k] = beta[:, one.a]
+        elif one.kind == "family":
+            assert alpha is not None
+            out[:, k] = alpha[:, one.a]
         else:
             left, right = roots[one.term][one.a], roots[one.term][one.b]  # (m, B)
             size = np.sqrt((left**2).sum(0) * (right**2).sum(0))
@@ -134,6 +147,8 @@ def roots_of(design: Design, theta: Floats) -> list[Floats]:
 def choose_parameters(every: Sequence[Parameter], parm: str | int | Sequence[str | int] | None) -> list[Parameter]:
     """Select parameters by name, position, or the groups ``"theta_"`` and ``"beta_"``; None selects all.
 
+    ``"theta_"`` are those of the random effects and sigma.
+
     Raises
     ------
     DataError
@@ -143,9 +158,10 @@ def choose_parameters(every: Sequence[Parameter], parm: str | int | Sequence[str
         return list(every)
     names = [one.name for one in every]
     chosen: list[Parameter] = []
+    groups = {"theta_": ("sd", "cor", "sigma"), "beta_": ("fixed",)}
     for wanted in [parm] if isinstance(parm, str | int) else parm:
-        if wanted in ("theta_", "beta_"):
-            chosen += [one for one in every if (one.kind == "fixed") == (wanted == "beta_")]
+        if isinstance(wanted, str) and wanted in groups:
+            chosen += [one for one in every if one.kind in groups[wanted]]
         elif isinstance(wanted, str) and wanted in names:
             chosen.append(every[names.index(wanted)])
         elif isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < len(every):

@@ -202,7 +202,9 @@ def zeta_frame(profiles: Profiles) -> pd.DataFrame:
             continue
         at = names.index(curve.parameter.name)
         for step in (*reversed(curve.lower.steps), *curve.upper.steps[1:]):
-            values = parameter_values(profiles.parameters, step.point.roots, step.point.sigma, step.point.beta)
+            values = parameter_values(
+                profiles.parameters, step.point.roots, step.point.sigma, step.point.beta, step.point.alpha
+            )
             values[at] = step.x
             rows.append(values)
             zeta.append(step.zeta)

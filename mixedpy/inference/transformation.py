@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixedpy.core.arrays import Floats
+from mixedpy.core.family import BetaBinomial, Binomial, Family, Hurdle, Poisson, ZeroInflated
 from mixedpy.design.bases import BasisState
 from mixedpy.formula import deparse
 from mixedpy.formula.syntax import Binary, Call, Name, Node, Number, Paren
 
-__all__ = ["Transformation", "transformation_of"]
+__all__ = ["Transformation", "link_transformation", "transformation_of"]
 
 _Function = Callable[[Floats], Floats]
 
@@ -28,13 +29,22 @@ class Transformation:
     inverse, slope : callable
         The response at a value of the scale of the model, and the derivative there.
     ratio : bool
-        Whether differences on the scale of the model are ratios of responses.
+        Whether differences on the scale of the model are ratios of responses, or of odds.
+    column : str
+        Name of a column of responses.
+    ratios : str
+        Name of a column of ratios.
+    differences : Transformation or None
+        That of differences, where it is not the same.
     """
 
     name: str
     inverse: _Function
     slope: _Function
     ratio: bool
+    column: str = "response"
+    ratios: str = "ratio"
+    differences: Transformation | None = None
 
 
 def _logarithm(base: float) -> tuple[_Function, _Function]:
@@ -93,6 +103,33 @@ def _standardization(state: BasisState) -> Transformation:
     center = 0.0 - at_zero * scale
     name = f"scale({center:.3g}, {scale:.3g})"
     return Transformation(name, lambda x: center + scale * x, lambda x: np.full_like(x, scale), ratio=False)
+
+
+def link_transformation(family: Family) -> Transformation | None:
+    """Make the transformation of the mean that a link is, with R's names; None for the identity.
+
+    Examples
+    --------
+    >>> from mixedpy.core.family import Binomial
+    >>> found = link_transformation(Binomial("logit"))
+    >>> found.column, found.inverse(np.zeros(1)).tolist(), found.differences.name
+    ('prob', [0.5], 'log odds ratio')
+    """
+    if family.link == "identity":
+        return None
+    link = family.linkage
+    while isinstance(family, ZeroInflated | Hurdle):
+        family = family.counts
+    column = "response"
+    if isinstance(family, Binomial | BetaBinomial):
+        column = "prob"
+    elif isinstance(family, Poisson):
+        column = "rate"
+    odds = None
+    if link.name == "logit":
+        odds = Transformation("log odds ratio", np.exp, np.exp, ratio=True, ratios="odds.ratio")
+    ratio = link.name in ("log", "logit")
+    return Transformation(link.name, link.inverse, lambda x: link.derivatives(x)[1], ratio, column, differences=odds)
 
 
 def _constant(node: Node) -> float | None:

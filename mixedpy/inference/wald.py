@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from mixedpy.core.arrays import Design
-from mixedpy.core.record import FitRecord
-from mixedpy.design import Schema
+from mixedpy.core.arrays import Floats
 from mixedpy.inference.intervals import interval_columns, normal_cutoff
-from mixedpy.inference.names import choose_parameters, parameter_list
+from mixedpy.inference.names import Parameter
 
 __all__ = ["wald_intervals"]
 
 
 def wald_intervals(
-    design: Design,
-    schema: Schema,
-    record: FitRecord,
-    *,
-    level: float,
-    parm: str | int | Sequence[str | int] | None = None,
+    parameters: Sequence[Parameter], coefficients: Mapping[str, tuple[Floats, Floats]], level: float
 ) -> pd.DataFrame:
-    """Compute normal intervals of the fixed effects; rows of covariance parameters are NaN, as in lme4.
+    """Compute normal intervals of coefficients; rows of other parameters are NaN, as in lme4.
 
     Parameters
     ----------
-    design, schema, record
-        The fit.
+    parameters : sequence of Parameter
+        The rows.
+    coefficients : mapping of str to (estimates, standard errors)
+        By kind of parameter, "fixed" or "family".
     level : float
         Confidence level.
-    parm : str, int or sequence of these, optional
-        Parameters; by default all.
     """
-    chosen = choose_parameters(parameter_list(design, schema), parm)
-    half = normal_cutoff(level) * record.sigma * np.sqrt(np.diag(record.unscaled_vcov))
-    rows = np.full((len(chosen), 2), np.nan)
-    for row, one in zip(rows, chosen, strict=True):
-        if one.kind == "fixed":
-            row[:] = record.beta[one.a] - half[one.a], record.beta[one.a] + half[one.a]
-    return pd.DataFrame(rows, [one.name for one in chosen], interval_columns(level))
+    cutoff = normal_cutoff(level)
+    rows = np.full((len(parameters), 2), np.nan)
+    for row, one in zip(rows, parameters, strict=True):
+        if one.kind in coefficients:
+            estimates, errors = coefficients[one.kind]
+            row[:] = estimates[one.a] + np.array([-cutoff, cutoff]) * errors[one.a]
+    return pd.DataFrame(rows, [one.name for one in parameters], interval_columns(level))

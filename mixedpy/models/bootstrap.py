@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 import pandas as pd
@@ -42,19 +42,29 @@ from mixedpy.inference.parallel import check_n_jobs, run_tasks, shares
 if TYPE_CHECKING:
     from mixedpy.models.lmm import LmmFit
 
-__all__ = ["Bootstrap", "Method", "bootstrap"]
+__all__ = [
+    "SINGLE",
+    "Bootstrap",
+    "Method",
+    "bootstrap",
+    "check_statistic",
+    "collect",
+    "evaluated",
+    "joined",
+    "statistic_block",
+]
 
 Method = Literal["parametric", "residual", "case", "cluster"]
 Statistic = Callable[["LmmFit"], Any]
 
-_SINGLE = 25
+SINGLE = 25
 """Replicates per batch where each is a fit of its own."""
 
 
 @sealed
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Bootstrap:
-    """Bootstrap replicates of a fit, from :meth:`LmmFit.bootstrap`.
+    """Bootstrap replicates of a fit, from its method ``bootstrap``.
 
     Attributes
     ----------
@@ -135,6 +145,28 @@ class Bootstrap:
         return f"{self.method} bootstrap, {self.nsim} replicates\n{table}{failed}"
 
 
+class Worker(Protocol):
+    """Draws and refits; what it prepares once serves all its batches."""
+
+    @property
+    def batch(self) -> int:
+        """Replicates per batch, by the model and the method alone."""
+
+    def run(self, batch: Batch) -> Block:
+        """Draw and refit one batch."""
+
+
+class Job(Protocol):
+    """What workers need to draw and refit, all of it plain data."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the statistics."""
+
+    def worker(self) -> Worker:
+        """Do what serves all batches."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
     """What a worker needs to draw and refit, all of it plain data."""
@@ -145,6 +177,10 @@ class _Job:
     statistic: Statistic | None
     names: tuple[str, ...]
     group: int
+
+    def worker(self) -> _Worker:
+        """Do what serves all batches."""
+        return _Worker(self)
 
 
 def bootstrap(
@@ -174,13 +210,32 @@ def bootstrap(
         errors = _standard_errors(prepare(fit.design, fit.request.control), fit.record, parameters)
         names = tuple(one.name for one in parameters)
     else:
-        if not callable(statistic):
-            raise TypeError(f"statistic={statistic!r} must be a function of a fit, such as lambda fit: fit.sigma")
-        names, values, errors = _evaluated(statistic(fit))
+        check_statistic(statistic)
+        names, values, errors = evaluated(statistic(fit))
     group = _group(fit, by) if method == "cluster" else -1
     plain = fit if statistic is not None else replace(fit, request=replace(fit.request, data=None))
     job = _Job(method, plain, parameters, statistic, names, group)
-    worker = _Worker(job)
+    scales = parameter_scales(parameters) if statistic is None else {}
+    return collect(job, values, errors, scales, nsim, seed, progress, n_jobs, method)
+
+
+def collect(
+    job: Job,
+    values: Floats,
+    errors: Floats,
+    scales: dict[str, Scale],
+    nsim: int,
+    seed: int | np.random.Generator | None,
+    progress: bool | None,
+    n_jobs: int,
+    method: str,
+) -> Bootstrap:
+    """Let workers draw and refit all replicates of a job; warn of those that failed.
+
+    ``values`` and ``errors`` are the statistics of the fit itself and their standard errors, (k,), ``scales`` those on
+    which they are studentized.
+    """
+    worker = job.worker()
     plan = batches(nsim, worker.batch, seed)
     if n_jobs == 1:
         counts = [batch.count for batch in plan]
@@ -190,15 +245,15 @@ def bootstrap(
         counts = [sum(batch.count for batch in part) for part in parts]
         found = run_tasks(partial(_work, job), parts, counts, n_jobs=n_jobs, progress=progress, unit="fit")
         blocks = [block for share in found for block in share]
-    failures = count_failures(blocks)
+    failures, names = count_failures(blocks), list(job.names)
     result = Bootstrap(
-        replicates=pd.DataFrame(np.concatenate([block.values for block in blocks]), columns=list(names)),
-        estimate=pd.Series(values, index=list(names)),
-        replicate_se=pd.DataFrame(np.concatenate([block.errors for block in blocks]), columns=list(names)),
-        estimate_se=pd.Series(errors, index=list(names)),
+        replicates=pd.DataFrame(np.concatenate([block.values for block in blocks]), columns=names),
+        estimate=pd.Series(values, index=names),
+        replicate_se=pd.DataFrame(np.concatenate([block.errors for block in blocks]), columns=names),
+        estimate_se=pd.Series(errors, index=names),
         failures=failures,
         method=method,
-        scales=parameter_scales(parameters) if statistic is None else {},
+        scales=scales,
     )
     if failures:
         what = "; ".join(f"{count}: {reason}" for reason, count in failures.items())
@@ -207,9 +262,9 @@ def bootstrap(
     return result
 
 
-def _work(job: _Job, share: Sequence[Batch]) -> list[Block]:
+def _work(job: Job, share: Sequence[Batch]) -> list[Block]:
     """What one worker does with its share."""
-    worker = _Worker(job)
+    worker = job.worker()
     return [worker.run(batch) for batch in share]
 
 
@@ -245,7 +300,7 @@ class _Worker:
             return self.replicator.batch
         if self.job.method == "residual" and self.job.statistic is None:
             return int(np.clip(2_000_000 // self.design.n, 10, 500))
-        return _SINGLE
+        return SINGLE
 
     def run(self, batch: Batch) -> Block:
         """Draw and refit one batch."""
@@ -254,7 +309,7 @@ class _Worker:
             return block_of_refits(self.design, self.job.parameters, self.replicator.run(batch.count, rng))
         if self.job.method in ("parametric", "residual"):
             return self._responses(batch.count, rng)
-        return _joined([self._resampled(rng) for _ in range(batch.count)])
+        return joined([self._resampled(rng) for _ in range(batch.count)])
 
     def _responses(self, count: int, rng: np.random.Generator) -> Block:
         """Responses row by row, to the design as it is."""
@@ -274,7 +329,7 @@ class _Worker:
                 errors=True,
             )
             return block_of_refits(design, self.job.parameters, refits)
-        return _joined([self._fitted(replace(design, y=y), self.job.fit.schema) for y in Y.T])
+        return joined([self._fitted(replace(design, y=y), self.job.fit.schema) for y in Y.T])
 
     def _resampled(self, rng: np.random.Generator) -> Block:
         """One design of drawn rows or groups."""
@@ -303,21 +358,33 @@ class _Worker:
         fit = replace(
             job.fit, record=record, design=design, schema=schema, request=replace(job.fit.request, refitted=True)
         )
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", MixedpyWarning)
-                found = job.statistic(fit)
-                names, values, errors = _evaluated(found)
-        except Exception as error:  # the user's function may raise anything; the replicate counts as failed
-            return failed_block(len(job.names), f"the statistic raised {type(error).__name__}: {error}")
-        if names != job.names:
-            return failed_block(len(job.names), f"the statistic returned {list(names)} instead of {list(job.names)}")
-        known = np.isfinite(values)
-        reason = None if known.all() else f"the statistic {'returned None' if found is None else 'is not finite'}"
-        return Block(np.where(known, values, np.nan)[None], errors[None], (reason,))
+        return statistic_block(job.statistic, fit, job.names)
 
 
-def _joined(blocks: Sequence[Block]) -> Block:
+def check_statistic(statistic: object) -> None:
+    """Raise a TypeError unless the statistic can be called."""
+    if not callable(statistic):
+        raise TypeError(f"statistic={statistic!r} must be a function of a fit, such as lambda fit: fit.sigma")
+
+
+def statistic_block(statistic: Callable[[Any], Any], fit: Any, wanted: tuple[str, ...]) -> Block:
+    """The user's statistic of a refit; an error that it raises, or other names, make a replicate that failed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MixedpyWarning)
+            found = statistic(fit)
+            names, values, errors = evaluated(found)
+    except Exception as error:  # the user's function may raise anything; the replicate counts as failed
+        return failed_block(len(wanted), f"the statistic raised {type(error).__name__}: {error}")
+    if names != wanted:
+        return failed_block(len(wanted), f"the statistic returned {list(names)} instead of {list(wanted)}")
+    known = np.isfinite(values)
+    reason = None if known.all() else f"the statistic {'returned None' if found is None else 'is not finite'}"
+    return Block(np.where(known, values, np.nan)[None], errors[None], (reason,))
+
+
+def joined(blocks: Sequence[Block]) -> Block:
+    """Put blocks one after another."""
     return Block(
         np.concatenate([block.values for block in blocks]),
         np.concatenate([block.errors for block in blocks]),
@@ -333,7 +400,7 @@ def _standard_errors(engine: Engine, record: FitRecord, parameters: Sequence[Par
     return parameter_errors(parameters, record.unscaled_vcov[None], np.array([record.sigma]), found)[0]
 
 
-def _evaluated(value: Any) -> tuple[tuple[str, ...], Floats, Floats]:
+def evaluated(value: Any) -> tuple[tuple[str, ...], Floats, Floats]:
     """Names, values and standard errors of what a statistic returned; None is a number that is not known."""
     try:
         return _as_numbers(value)

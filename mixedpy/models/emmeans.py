@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mixedpy.core.arrays import Floats
+from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.errors import DataError, MixedpyError
 from mixedpy.formula.syntax import Name
 from mixedpy.inference.contrasts import contrasts_of
@@ -20,13 +21,14 @@ from mixedpy.inference.grid import Grid, Weights, averages, in_larger_term, refe
 from mixedpy.inference.intervals import check_level
 from mixedpy.inference.joint import joint_test
 from mixedpy.inference.multiplicity import Adjust, Family, adjusted_pvalues, check_adjust, critical_values
-from mixedpy.inference.transformation import Transformation, transformation_of
+from mixedpy.inference.transformation import Transformation, link_transformation, transformation_of
 from mixedpy.models.joint_tests import JointTable, joint_table
 from mixedpy.models.kept import kept_table
 from mixedpy.models.means_record import RecordTable, by_groups, label_text
 from mixedpy.models.memo import check_ddf, inference_of
 
 if TYPE_CHECKING:
+    from mixedpy.models.glmm import GlmmFit
     from mixedpy.models.lmm import LmmFit
 
 __all__ = ["ContrastTable", "MeansTable", "Scale", "emmeans", "emtrends"]
@@ -58,8 +60,8 @@ class Functions:
         Their known part.
     inference : Inference
         Estimates and degrees of freedom.
-    ddf : str
-        Name of the method.
+    ddf : str or None
+        Name of the method; None for a generalized fit, which has none.
     known : Transformation or None
         Of the response, if it has one that is known and the functions are on its scale.
     response : bool
@@ -83,7 +85,7 @@ class Functions:
     L: Floats
     offset: Floats
     inference: Inference
-    ddf: str
+    ddf: str | None
     known: Transformation | None
     response: bool
     name: str
@@ -101,7 +103,7 @@ class Functions:
     @property
     def normal(self) -> bool:
         """Whether there are no degrees of freedom, so that statistics are called z."""
-        return self.ddf == "asymptotic"
+        return self.ddf in ("asymptotic", None)
 
     def groups(self) -> list[NDArray[np.intp]]:
         """Rows of each combination of the ``by`` columns."""
@@ -183,10 +185,11 @@ class _FunctionTable(RecordTable):
 
 
 class MeansTable(_FunctionTable):
-    """Estimated marginal means, from :meth:`LmmFit.emmeans`, or slopes, from :meth:`LmmFit.emtrends`.
+    """Estimated marginal means, from a fit's ``emmeans``, or slopes, from its ``emtrends``.
 
-    A DataFrame with the predictors' values, ``emmean`` (``response`` on that scale, ``x.trend`` for slopes), ``SE``,
-    ``df``, and the limits ``lower.CL`` and ``upper.CL`` (``asymp.LCL`` and ``asymp.UCL`` without degrees of freedom).
+    A DataFrame with the predictors' values, ``emmean`` (``response``, ``prob`` or ``rate`` on that scale, ``x.trend``
+    for slopes), ``SE``, ``df``, and the limits ``lower.CL`` and ``upper.CL`` (``asymp.LCL`` and ``asymp.UCL`` without
+    degrees of freedom).
     """
 
     _metadata: list[str] = [*_FunctionTable._metadata, "_contrasts"]  # noqa: RUF012 - pandas' interface
@@ -261,7 +264,7 @@ class MeansTable(_FunctionTable):
         -------
         ContrastTable
             Differences of means on the scale of the model; ratios, where means of a logarithm are on the response
-            scale.
+            scale, odds ratios, where those of a logit are.
         """
         functions, suited = _contrasts(self._functions, method, ref, reverse)
         return contrast_table(functions, suited if adjust is None else check_adjust(adjust))
@@ -274,7 +277,8 @@ class MeansTable(_FunctionTable):
 class ContrastTable(_FunctionTable):
     """Contrasts among marginal means: ``estimate`` (or ``ratio``), ``SE``, ``df``, ``t.ratio`` and ``p.value``.
 
-    Without degrees of freedom the statistic is ``z.ratio``; ``null`` is the value under the hypothesis, unless zero.
+    Ratios of odds are called ``odds.ratio``. Without degrees of freedom the statistic is ``z.ratio``; ``null`` is the
+    value under the hypothesis, unless zero.
     """
 
     def confint(self, level: float = 0.95, adjust: str | None = None) -> ContrastTable:
@@ -289,7 +293,7 @@ class ContrastTable(_FunctionTable):
 
 
 def emmeans(
-    fit: LmmFit,
+    fit: LmmFit | GlmmFit,
     specs: str | Sequence[str],
     by: str | Sequence[str] | None,
     at: Mapping[str, Any] | None,
@@ -302,8 +306,12 @@ def emmeans(
     """Estimate marginal means; see ``LmmFit.emmeans``."""
     if type not in get_args(Scale):
         raise ValueError(f"type={type!r} is unknown; use 'link' or 'response'")
+    if not fit.schema.fixed_names:
+        raise DataError("emmeans: the model has no fixed effects, so that there are no means to estimate")
     response = fit.schema.formula.response
-    known = transformation_of(response, fit.schema.states)
+    known = link_transformation(fit.record.family) if isinstance(fit.record, GlmmRecord) else None
+    if known is None:
+        known = transformation_of(response, fit.schema.states)
     if type == "response" and known is None and not isinstance(response, Name):
         raise MixedpyError(
             f"type='response': the way back from {fit.schema.response} is not known; log, log2, log10, log1p, sqrt and "
@@ -316,7 +324,7 @@ def emmeans(
 
 
 def emtrends(
-    fit: LmmFit,
+    fit: LmmFit | GlmmFit,
     specs: str | Sequence[str],
     var: str,
     by: str | Sequence[str] | None,
@@ -334,7 +342,7 @@ def emtrends(
 
 
 def _averaged_table(
-    fit: LmmFit,
+    fit: LmmFit | GlmmFit,
     grid: Grid,
     specs: str | Sequence[str],
     by: str | Sequence[str] | None,
@@ -360,7 +368,7 @@ def _averaged_table(
         L=means.L,
         offset=means.offset,
         inference=inference_of(fit, ddf),
-        ddf=check_ddf(ddf),
+        ddf=None if isinstance(fit.record, GlmmRecord) else check_ddf(ddf),
         known=known,
         response=response and known is not None,
         name=name,
@@ -408,8 +416,7 @@ def _read_specs(
 
 def means_table(functions: Functions, level: float, adjust: Adjust) -> MeansTable:
     """Lay out means with their intervals."""
-    name = functions.name if functions.transformation is None else "response"
-    return _interval_table(MeansTable, functions, name, level, adjust)
+    return _interval_table(MeansTable, functions, _name(functions), level, adjust)
 
 
 def contrast_table(functions: Functions, adjust: Adjust, null: float = 0.0) -> ContrastTable:
@@ -503,7 +510,7 @@ def _contrasts(
         labels=pd.concat(labels, ignore_index=True),
         L=np.concatenate(L),
         offset=np.concatenate(offset),
-        known=means.known if kept else None,
+        known=(means.known.differences or means.known) if means.known is not None and kept else None,
         response=means.response and kept,
         name="estimate",
         means=len(means.groups()[0]),
@@ -525,7 +532,8 @@ def _name(functions: Functions) -> str:
     """Of the column of estimates."""
     if functions.transformation is None:
         return functions.name
-    return "ratio" if functions.name == "estimate" else "response"
+    back = functions.transformation
+    return back.ratios if functions.name == "estimate" else back.column
 
 
 def _labelled(functions: Functions, numbers: dict[str, Any]) -> dict[str, Any]:
@@ -539,7 +547,8 @@ def _first_notes(functions: Functions) -> list[str]:
         notes.append(f"Results are averaged over the levels of: {', '.join(functions.averaged)}")
     if functions.left_on is not None:
         notes.append(f"Note: contrasts are still on the {functions.left_on} scale")
-    notes.append(f"Degrees-of-freedom method: {functions.ddf}")
+    if functions.ddf is not None:
+        notes.append(f"Degrees-of-freedom method: {functions.ddf}")
     if functions.known is not None and not functions.response:
         notes.append(f"Results are given on the {functions.known.name} (not the response) scale.")
     return notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import pandas as pd
 
 from mixedpy.core.arrays import Floats
 from mixedpy.core.distributions import chi2_sf
+from mixedpy.design import Schema
 from mixedpy.errors import DataError
 from mixedpy.inference import hypotheses
 from mixedpy.inference.combinations import combination_of
@@ -21,44 +22,63 @@ from mixedpy.models.memo import check_ddf, inference_of
 from mixedpy.models.printed import AnovaTable, anova_table
 
 if TYPE_CHECKING:
+    from mixedpy.models.glmm import GlmmFit
     from mixedpy.models.lmm import LmmFit
 
-__all__ = ["anova", "contrast", "contrast_matrix", "drop1"]
+__all__ = ["anova", "chisquare_columns", "contrast", "contrast_matrix", "drop1", "droppable_terms", "read_type"]
 
 _TYPES = {"1": "I", "2": "II", "3": "III"}
 
 
 def anova(fit: LmmFit, type: int | str, ddf: str | None) -> AnovaTable:
     """Test every fixed term; see ``LmmFit.anova``."""
-    roman = _TYPES.get(str(type), str(type).upper())
+    roman = read_type(type)
     if roman == "I":
         found = hypotheses.type1(fit.schema, fit.design)
     elif roman == "II":
         found = hypotheses.type2(fit.schema, fit.design)
-    elif roman == "III":
-        found = hypotheses.type3(fit.schema, fit.design, fit.request.data)
     else:
-        raise ValueError(f"type={type!r} is unknown; use 1, 2 or 3")
+        found = hypotheses.type3(fit.schema, fit.design, fit.request.data)
     found = dict(sorted(found.items(), key=lambda item: len(item[1]) == 0))  # terms without a hypothesis last
     inference = inference_of(fit, ddf)
     heading = f"Type {roman} Analysis of Variance Table with {inference.method.label} method"
     return _table(fit, inference, found, [heading])
 
 
+def read_type(type: int | str) -> str:
+    """Read the type of a table of tests, 1 to 3 or a Roman number; a ValueError for anything else."""
+    roman = _TYPES.get(str(type), str(type).upper())
+    if roman not in _TYPES.values():
+        raise ValueError(f"type={type!r} is unknown; use 1, 2 or 3")
+    return roman
+
+
+def droppable_terms(schema: Schema, scope: str | Sequence[str] | None) -> list[int]:
+    """Find the terms to drop: those of the scope, or all that are part of no other term.
+
+    Raises
+    ------
+    DataError
+        If the scope names a term that cannot be dropped on its own.
+    """
+    terms = hypotheses.droppable(schema)
+    if scope is None:
+        return terms
+    labels = [schema.term_labels[t] for t in terms]
+    wanted = [scope] if isinstance(scope, str) else list(scope)
+    for label in wanted:
+        if label not in labels:
+            raise DataError(
+                f"drop1: {label!r} cannot be dropped on its own; terms that are part of no other term are "
+                + ", ".join(map(repr, labels))
+            )
+    return [terms[labels.index(label)] for label in wanted]
+
+
 def drop1(fit: LmmFit, scope: str | Sequence[str] | None, ddf: str | None) -> AnovaTable:
     """Test the terms that may be dropped; see ``LmmFit.drop1``."""
     schema = fit.schema
-    terms = hypotheses.droppable(schema)
-    if scope is not None:
-        labels = [schema.term_labels[t] for t in terms]
-        wanted = [scope] if isinstance(scope, str) else list(scope)
-        for label in wanted:
-            if label not in labels:
-                raise DataError(
-                    f"drop1: {label!r} cannot be dropped on its own; terms that are part of no other term are "
-                    + ", ".join(map(repr, labels))
-                )
-        terms = [terms[labels.index(label)] for label in wanted]
+    terms = droppable_terms(schema, scope)
     if schema.dropped:
         found = hypotheses.deletions(schema, fit.design, fit.request.data, terms)
     else:
@@ -92,15 +112,18 @@ def _columns(fit: LmmFit, tests: Sequence[FTest]) -> dict[str, Floats]:
 
 
 def contrast(
-    fit: LmmFit,
+    fit: LmmFit | GlmmFit,
     L: npt.ArrayLike | Mapping[str, Any] | str | Sequence[Any],
     rhs: npt.ArrayLike,
     ddf: str | None,
     joint: bool,
     level: float,
 ) -> pd.DataFrame:
-    """Test linear combinations of the fixed effects; see ``LmmFit.contrast``."""
-    rows, names = contrast_matrix(fit, L)
+    """Test linear combinations of the fixed effects; see ``LmmFit.contrast``.
+
+    Without degrees of freedom, as of generalized fits, statistics are z and chi-square.
+    """
+    rows, names = contrast_matrix(fit.schema, L)
     values = np.asarray(rhs, float)
     if values.shape not in ((), (len(rows),)):
         raise DataError(f"contrast: rhs has shape {values.shape}; one number, or one for each of the {len(rows)} rows")
@@ -113,7 +136,8 @@ def contrast(
         what = f"{len(rows)} linear hypotheses"
         method = inference.method.label
         title = f"Joint Wald chisquare test of {what}" if normal else f"Joint test of {what} with {method} method"
-        return anova_table(_chisquare_columns(tests) if normal else _columns(fit, tests), [label], [title])
+        columns = chisquare_columns(tests) if normal else _columns(cast("LmmFit", fit), tests)
+        return anova_table(columns, [label], [title])
     single = t_tests(inference, rows, values)
     from_estimate = single.se * single.quantile(level)
     return pd.DataFrame(
@@ -130,13 +154,14 @@ def contrast(
     )
 
 
-def _chisquare_columns(tests: Sequence[FTest]) -> dict[str, Floats]:
-    statistic = np.array([test.statistic * test.ndf for test in tests], float)
-    df = np.array([test.ndf for test in tests], float)
-    return {"Chisq": statistic, "Df": df, "Pr(>Chisq)": chi2_sf(statistic, df)}
+def chisquare_columns(tests: Sequence[FTest]) -> dict[str, Floats]:
+    """Chi-squares: F tests with infinitely many denominator degrees of freedom, times their own degrees of freedom."""
+    df = np.array([test.ndf if test.ndf else np.nan for test in tests], float)
+    statistic = df * np.array([test.statistic for test in tests], float)
+    return {"Chisq": statistic, "Df": df, "Pr(>Chisq)": np.asarray(chi2_sf(statistic, df), np.float64)}
 
 
-def contrast_matrix(fit: LmmFit, L: Any) -> tuple[Floats, list[str]]:
+def contrast_matrix(schema: Schema, L: Any) -> tuple[Floats, list[str]]:
     """Read linear combinations and their labels: names, sums, terms, weights by name, vectors, or several of these.
 
     Raises
@@ -144,22 +169,22 @@ def contrast_matrix(fit: LmmFit, L: Any) -> tuple[Floats, list[str]]:
     DataError
         If the length is wrong, a name unknown, a number not finite, or a combination zero.
     """
-    rows, labels = _rows_of(fit, L)
+    rows, labels = _rows_of(schema, L)
     for row, label in zip(rows, labels, strict=True):
         if not row.any():
             raise DataError(f"contrast: {label} is zero, all its weights are; there is nothing to test")
     return rows, labels
 
 
-def _rows_of(fit: LmmFit, L: Any) -> tuple[Floats, list[str]]:
-    names = list(fit.schema.fixed_names)
+def _rows_of(schema: Schema, L: Any) -> tuple[Floats, list[str]]:
+    names = list(schema.fixed_names)
     if isinstance(L, str):
-        if L not in names and L in fit.schema.term_labels:
-            columns = [k for k, t in enumerate(fit.schema.assign) if t == fit.schema.term_labels.index(L) + 1]
+        if L not in names and L in schema.term_labels:
+            columns = [k for k, t in enumerate(schema.assign) if t == schema.term_labels.index(L) + 1]
             return np.eye(len(names))[columns], [names[k] for k in columns]
         return (_weights({L: 1.0}, names) if L in names else combination_of(L, names))[None, :], [L]
     if isinstance(L, Mapping) and any(not np.isscalar(value) or isinstance(value, str) for value in L.values()):
-        parts = [_rows_of(fit, row) for row in L.values()]
+        parts = [_rows_of(schema, row) for row in L.values()]
         for name, (found, _) in zip(L, parts, strict=True):
             if len(found) != 1:
                 raise DataError(f"contrast: {name!r} has {len(found)} rows; a named contrast is one combination")
@@ -172,7 +197,7 @@ def _rows_of(fit: LmmFit, L: Any) -> tuple[Floats, list[str]]:
         rows = [_weights(row.to_dict(), names) for _, row in L.iterrows()]
         return np.array(rows).reshape(-1, len(names)), [str(label) for label in L.index]
     if isinstance(L, Sequence) and any(isinstance(row, str | Mapping) for row in L):
-        parts = [_rows_of(fit, row) for row in L]
+        parts = [_rows_of(schema, row) for row in L]
         labels = [
             f"L{k + 1}" if label == "L" and not isinstance(row, str) else label
             for k, (row, (_, own)) in enumerate(zip(L, parts, strict=True))

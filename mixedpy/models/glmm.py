@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, overload
 
@@ -18,21 +18,19 @@ from mixedpy.design import Schema
 from mixedpy.errors import MixedpyError
 from mixedpy.inference import names, rows
 from mixedpy.inference.fitted import Level
-from mixedpy.inference.glmm.bootstrap import GlmmBootstrap
-from mixedpy.inference.glmm.intervals import GlmmProfile
 from mixedpy.inference.glmm.residuals import GlmmKind, glmm_residuals
 from mixedpy.inference.glmm.response import of_rows
 from mixedpy.inference.glmm.variance import Overdispersion, glmm_icc, overdispersion, r_squared
-from mixedpy.inference.glmm.wald import wald_anova
 from mixedpy.inference.prediction_intervals import Interval
 from mixedpy.models import glmm_fitting as fitting
 from mixedpy.models.checking import Checking
 from mixedpy.models.estimated import Estimated
-from mixedpy.models.glmm_intervals import Method, bootstrap_fit, compare_fits, intervals, profile_fit
+from mixedpy.models.glmm_intervals import GlmmIntervals
 from mixedpy.models.glmm_prediction import population_rows, predict_general_rows, simulate_general_rows
 from mixedpy.models.glmm_request import GlmmRequest, Start, Weights
 from mixedpy.models.glmm_response import new_response
 from mixedpy.models.glmm_tables import glmm_print_record, summarize_glmm
+from mixedpy.models.glmm_testing import GlmmTesting
 from mixedpy.models.prediction import Scale
 from mixedpy.models.request import KEEP, Column, Keep, NaAction
 from mixedpy.models.summary import Summary
@@ -46,7 +44,7 @@ __all__ = ["GlmmFit", "fit_glmm_request"]
 
 @sealed
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class GlmmFit(Estimated, Views, Checking):
+class GlmmFit(Estimated, Views, Checking, GlmmTesting, GlmmIntervals):
     """A generalized linear mixed model fitted by :func:`mixedpy.glmer`; nothing that is called on it changes it.
 
     Attributes
@@ -342,117 +340,6 @@ class GlmmFit(Estimated, Views, Checking):
         [0.2161, 0.097]
         """
         return population_rows(self, newdata, re_form)
-
-    def anova(self, type: Literal[1, 2, 3] = 3) -> pd.DataFrame:
-        """Test every term of the fixed effects by a Wald chi-square.
-
-        Parameters
-        ----------
-        type : {1, 2, 3}
-            Type of the hypotheses: terms in order, terms without those that contain them, or the coefficients alone.
-
-        Returns
-        -------
-        DataFrame
-            Indexed by term: ``Chisq``, ``Df``, ``Pr(>Chisq)``.
-
-        Examples
-        --------
-        >>> import mixedpy as mp
-        >>> fit = mp.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", mp.datasets.load("cbpp"))
-        >>> fit.anova().round(4).loc["period"].tolist()
-        [24.9486, 3.0, 0.0]
-        """
-        return wald_anova(self.schema, self.record, type)
-
-    def compare(self, *others: GlmmFit, names: Sequence[str] | None = None) -> pd.DataFrame:
-        """Compare this fit with others by likelihood-ratio tests.
-
-        Parameters
-        ----------
-        *others : GlmmFit
-            Fits to the same data, nested in one another; they are put in order of their numbers of parameters.
-        names : sequence of str, optional
-            Names of the rows, this fit first; by default ``m0``, ``m1``, ...
-
-        Returns
-        -------
-        DataFrame
-            lme4's columns, and ``Pr(boundary)``: the p value where the row above lacks one variance, which cannot be
-            negative (Stram & Lee 1994); NaN elsewhere.
-
-        Examples
-        --------
-        >>> import mixedpy as mp
-        >>> fit = mp.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", mp.datasets.load("cbpp"))
-        >>> fit.compare(fit.update(". ~ . - period"))["Chisq"].round(3).tolist()
-        [nan, 25.61]
-        """
-        return compare_fits([self, *others], names)
-
-    def profile(self, parm: str | Sequence[str] | None = None, level: float = 0.95) -> GlmmProfile:
-        """Profile the likelihood of parameters, each with all others at their best.
-
-        Parameters
-        ----------
-        parm : str or sequence of str, optional
-            Names as ``confint`` has them, ``"theta_"`` for those of the random effects, ``"beta_"`` for the fixed ones.
-        level : float
-            The profiles reach to the limits of this level.
-        """
-        return profile_fit(self, parm, level)
-
-    def bootstrap(
-        self, nsim: int, statistic: Callable[[GlmmFit], pd.Series[float]] | None = None, seed: int | None = None
-    ) -> GlmmBootstrap:
-        """Fit responses simulated from this fit, random effects drawn anew.
-
-        Parameters
-        ----------
-        nsim : int
-            Number of simulations.
-        statistic : callable, optional
-            What to collect, a Series of a fit; by default all parameters as ``confint`` names them.
-        seed : int, optional
-            Source of the random numbers.
-        """
-        return bootstrap_fit(self, nsim, statistic, seed)
-
-    def confint(
-        self,
-        method: Method = "profile",
-        level: float = 0.95,
-        parm: str | Sequence[str] | None = None,
-        nsim: int = 500,
-        seed: int | None = None,
-    ) -> pd.DataFrame:
-        """Compute confidence intervals.
-
-        Parameters
-        ----------
-        method : {"profile", "wald", "boot"}
-            Profile likelihood; estimate and standard error, for the fixed effects alone; percentiles of the bootstrap.
-        level : float
-            Coverage.
-        parm : str or sequence of str, optional
-            Parameters, as for :meth:`profile`.
-        nsim, seed
-            Of the bootstrap.
-
-        Returns
-        -------
-        DataFrame
-            Rows ``.sig01``, ... (standard deviations and correlations in lme4's order), fixed effects, and the family's
-            own parameters.
-
-        Examples
-        --------
-        >>> import mixedpy as mp
-        >>> fit = mp.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", mp.datasets.load("cbpp"))
-        >>> fit.confint().loc[".sig01"].round(2).tolist()
-        [0.35, 1.1]
-        """
-        return intervals(self, method, level, parm, nsim, seed)
 
     def refit(self, y: Any) -> GlmmFit:
         """Fit the same model to another response, for example a column of ``simulate``.

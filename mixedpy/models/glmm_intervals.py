@@ -1,155 +1,254 @@
-"""Intervals and comparisons of generalized fits, behind the methods of ``GlmmFit``."""
+"""The methods of a generalized fit that hold parameters or draw replicates: intervals, profiles, bootstrap, power."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-from scipy.special import chdtrc
 
-from mixedpy.core.covariance import Template
-from mixedpy.errors import DataError, MixedpyError
-from mixedpy.inference.glmm.bootstrap import GlmmBootstrap, refits
-from mixedpy.inference.glmm.intervals import (
-    GlmmProfile,
-    Place,
-    interval_names,
-    parameter_places,
-    parameter_values,
-    profile_glmm,
-)
-from mixedpy.inference.glmm.wald import wald_intervals
+from mixedpy.inference.bootstrap import Kind
+from mixedpy.inference.glmm.profile import profile_glmm
+from mixedpy.inference.intervals import check_level, normal_cutoff
+from mixedpy.inference.profile import Profiles, limits
+from mixedpy.inference.wald import wald_intervals
+from mixedpy.models.bootstrap import Bootstrap
+from mixedpy.models.glmm_bootstrap import bootstrap, parameters_of
+from mixedpy.models.glmm_power import glmm_power
+from mixedpy.models.power import Power
+from mixedpy.models.profile import Profile, check_cutoff, warn_of_missing
 
 if TYPE_CHECKING:
     from mixedpy.models.glmm import GlmmFit
 
-__all__ = ["Method", "bootstrap_fit", "compare_fits", "intervals", "profile_fit"]
+__all__ = ["GlmmIntervals"]
 
-Method = Literal["profile", "wald", "boot"]
-
-_ROUNDING = 1e-6
-"""A larger model whose deviance is not lower by more than this has the statistic zero."""
+Parm = str | int | Sequence[str | int] | None
 
 
-def _places(fit: GlmmFit) -> list[Place]:
-    return parameter_places(fit.design, fit.schema.fixed_names, list(fit.auxiliary.index))
+class GlmmIntervals:
+    """Part of :class:`mixedpy.GlmmFit`."""
 
+    __slots__ = ()
 
-def _chosen(fit: GlmmFit, parm: str | Sequence[str] | None) -> list[str]:
-    known = [place.name for place in _places(fit)]
-    if parm is None:
-        return known
-    wanted = [parm] if isinstance(parm, str) else list(parm)
-    groups = {"theta_": [n for n in known if n.startswith(".sig")], "beta_": list(fit.schema.fixed_names)}
-    names = [name for item in wanted for name in groups.get(item, [item])]
-    for name in names:
-        if name not in known:
-            raise ValueError(f"parm names {name!r}; the parameters are {', '.join(map(repr, known))}")
-    return [name for name in known if name in names]
+    def profile(self, parm: Parm = None, *, cutoff: float | None = None) -> Profile:
+        """Profile the likelihood: hold one parameter at a value, fit all others, for a series of values.
 
+        Parameters
+        ----------
+        parm : str, int or sequence of these, optional
+            Names (``".sig01"``, ``"x"``, ``"log(size)"``) or positions of the parameters as :meth:`confint` has them,
+            ``"theta_"`` for all of the random effects, ``"beta_"`` for the fixed effects; by default all.
+        cutoff : float, optional
+            Largest \\|zeta\\| to reach; by default lme4's, the root of the 99 % quantile of chi-square with one degree
+            of freedom for each parameter of the model.
 
-def profile_fit(fit: GlmmFit, parm: str | Sequence[str] | None, level: float) -> GlmmProfile:
-    """Profile the likelihood."""
-    return profile_glmm(fit.design, fit.record, fit.request.control, _places(fit), _chosen(fit, parm), level)
+        Returns
+        -------
+        Profile
+            With ``zeta``, ``confint()`` and ``plot()``. Parameters of fits that did not converge have no profile;
+            ``reasons`` says so.
 
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> fit = mp.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", mp.datasets.load("cbpp"))
+        >>> profile = fit.profile("period2")
+        >>> profile.confint().round(2).loc["period2"].tolist()
+        [-1.62, -0.41]
+        >>> profile.zeta[[".zeta", "period2", ".par"]].round(2).head(2)
+           .zeta  period2     .par
+        0  -3.91    -2.30  period2
+        1  -3.43    -2.12  period2
+        """
+        fit = cast("GlmmFit", self)
+        check_cutoff(cutoff)
+        return Profile(_profiles(fit, parm, cutoff), fit.formula)
 
-def bootstrap_fit(
-    fit: GlmmFit, nsim: int, statistic: Callable[[GlmmFit], pd.Series[float]] | None, seed: int | None
-) -> GlmmBootstrap:
-    """Simulate, refit, collect."""
-    responses = fit.simulate(nsim, seed=seed).dropna().to_numpy()
-    places = _places(fit)
-    if statistic is None:
-        names = [place.name for place in places]
-        return refits(
-            fit.design, fit.record, fit.request.control, responses, lambda r: parameter_values(places, r), names
+    def confint(
+        self,
+        method: Literal["profile", "wald", "boot"] = "profile",
+        level: float = 0.95,
+        parm: Parm = None,
+        nsim: int = 500,
+        seed: int | np.random.Generator | None = None,
+        *,
+        kind: Kind = "percentile",
+        progress: bool | None = None,
+        n_jobs: int = 1,
+    ) -> pd.DataFrame:
+        """Compute confidence intervals.
+
+        Parameters
+        ----------
+        method : {"profile", "wald", "boot"}
+            Profile likelihood; estimate plus and minus a normal quantile times the standard error (coefficients only,
+            NaN elsewhere); or parametric bootstrap.
+        level : float
+            Confidence level.
+        parm : str, int or sequence of these, optional
+            Parameters, as for :meth:`profile`; by default all.
+        nsim, seed, progress, n_jobs
+            For the bootstrap, as for :meth:`bootstrap`.
+        kind : {"percentile", "basic", "studentized"}
+            For the bootstrap, as for :meth:`Bootstrap.confint`.
+
+        Returns
+        -------
+        DataFrame
+            Rows ``.sig01``, ... (standard deviations and correlations in lme4's order), fixed effects, and the
+            coefficients of the family's own parameters, on their scale (``log(size)``). ``.attrs["reasons"]`` says why
+            limits are missing.
+
+        Warns
+        -----
+        IntervalWarning
+            If limits are missing, or bootstrap replicates failed.
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> fit = mp.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", mp.datasets.load("cbpp"))
+        >>> fit.confint().loc[".sig01"].round(2).tolist()
+        [0.35, 1.1]
+        """
+        fit = cast("GlmmFit", self)
+        check_level(level)
+        name = method.lower() if isinstance(method, str) else method
+        if name == "wald":
+            errors, p = np.sqrt(np.diag(fit.record.vcov)), fit.record.p
+            known = {"fixed": (fit.record.beta, errors[:p]), "family": (fit.record.alpha, errors[p:])}
+            return wald_intervals(parameters_of(fit, parm), known, level)
+        if name == "boot":
+            return bootstrap(fit, nsim, None, seed, progress, n_jobs, parm).confint(level, kind)
+        if name != "profile":
+            raise ValueError(f"method={method!r} is unknown; use 'profile', 'wald' or 'boot'")
+        table, reasons = limits(_profiles(fit, parm, normal_cutoff(level), limits_alone=True), level)
+        warn_of_missing(reasons)
+        table.attrs["reasons"] = reasons
+        return table
+
+    def bootstrap(
+        self,
+        nsim: int,
+        statistic: Callable[[GlmmFit], Any] | None = None,
+        seed: int | np.random.Generator | None = None,
+        progress: bool | None = None,
+        n_jobs: int = 1,
+    ) -> Bootstrap:
+        """Draw parametric bootstrap replicates: simulate responses, random effects drawn anew, and fit again.
+
+        Parameters
+        ----------
+        nsim : int
+            Number of replicates.
+        statistic : callable, optional
+            Takes a fit and returns a number, a vector, a Series, or a dict of numbers or of pairs (number, standard
+            error). By default all parameters, named as in :meth:`confint`.
+        seed : int or numpy Generator, optional
+            Source of the random numbers. The replicates of an int seed are the same whatever ``n_jobs``.
+        progress : bool, optional
+            Whether to show a progress bar (tqdm); by default after two seconds, where tqdm is installed.
+        n_jobs : int
+            Number of workers (joblib); -1 takes all processors.
+
+        Returns
+        -------
+        Bootstrap
+            With ``replicates`` and ``confint()``; studentized intervals are for coefficients, whose standard errors
+            are known.
+
+        Warns
+        -----
+        IntervalWarning
+            If replicates failed; they are NaN, and counted in ``failures``.
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> fit = mp.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", mp.datasets.load("cbpp"))
+        >>> boot = fit.bootstrap(100, seed=1)
+        >>> boot.replicates.shape, boot.failed
+        ((100, 5), 0)
+        >>> fit.bootstrap(20, lambda m: m.icc(), seed=1).replicates.shape
+        (20, 1)
+        """
+        return bootstrap(cast("GlmmFit", self), nsim, statistic, seed, progress, n_jobs)
+
+    def power(
+        self,
+        test: str,
+        nsim: int = 1000,
+        *,
+        alpha: float = 0.05,
+        seed: int | np.random.Generator | None = None,
+        fixef: Mapping[str, float] | None = None,
+        theta: npt.ArrayLike | None = None,
+        progress: bool | None = None,
+        n_jobs: int = 1,
+    ) -> Power:
+        """Simulate the power of a Wald test of fixed effects.
+
+        Responses are drawn from the model, the model is fitted to each, and the test is counted as a success where its
+        p value is at most alpha.
+
+        Parameters
+        ----------
+        test : str
+            Name of a fixed effect, or of a fixed term for all its coefficients.
+        nsim : int
+            Number of simulations.
+        alpha : float
+            Significance level.
+        seed : int or numpy Generator, optional
+            Source of the random numbers; the results of an int seed are the same whatever ``n_jobs``.
+        fixef : dict, optional
+            Fixed effects to simulate from instead of the estimates, on the scale of the link; those not named stay.
+        theta : array, optional
+            Covariance parameters to simulate from instead of the estimates.
+        progress, n_jobs
+            As for :meth:`bootstrap`.
+
+        Returns
+        -------
+        Power
+            With ``power``, its Monte-Carlo ``interval`` and the ``pvalues``.
+
+        Raises
+        ------
+        MixedpyError
+            For a name that is no fixed effect or term.
+
+        Warns
+        -----
+        IntervalWarning
+            If simulated data sets could not be fitted; they are counted in ``failed``.
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> fit = mp.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", mp.datasets.load("cbpp"))
+        >>> fit.power("period2", 100, fixef={"period2": -0.7}, seed=1)
+        period2, Wald z test
+        power 0..., 95 % interval ...
+        alpha 0.05, 100 simulations
+        """
+        return glmm_power(
+            cast("GlmmFit", self),
+            test,
+            nsim,
+            alpha=alpha,
+            seed=seed,
+            fixef=fixef,
+            theta=theta,
+            progress=progress,
+            n_jobs=n_jobs,
         )
-    given = statistic
-    names = list(given(fit).index)
-    return refits(
-        fit.design,
-        fit.record,
-        fit.request.control,
-        responses,
-        lambda r: np.asarray(given(replace(fit, record=r)), np.float64),
-        names,
-    )
 
 
-def intervals(
-    fit: GlmmFit, method: Method, level: float, parm: str | Sequence[str] | None, nsim: int, seed: int | None
-) -> pd.DataFrame:
-    """Compute confidence intervals by one of the methods."""
-    if method == "profile":
-        return profile_fit(fit, parm, level).confint()
-    if method == "boot":
-        return bootstrap_fit(fit, nsim, None, seed).confint(level).loc[_chosen(fit, parm)]
-    if method == "wald":
-        table = pd.DataFrame(np.nan, index=[place.name for place in _places(fit)], columns=interval_names(level))
-        fixed = wald_intervals(fit.schema, fit.record, level)
-        table.loc[fixed.index] = fixed
-        return table.loc[_chosen(fit, parm)]
-    raise ValueError(f"method={method!r} is unknown; use 'profile', 'wald' or 'boot'")
-
-
-def compare_fits(fits: Sequence[GlmmFit], names: Sequence[str] | None) -> pd.DataFrame:
-    """Make a likelihood-ratio table of nested fits, in order of their numbers of parameters."""
-    labels = [f"m{k}" for k in range(len(fits))] if names is None else list(names)
-    if len(labels) != len(fits):
-        raise ValueError(f"names has {len(labels)} entries for {len(fits)} fits; give one for each")
-    _check_same_data(fits, labels)
-    order = sorted(range(len(fits)), key=lambda k: fits[k].record.npar)
-    found, labels = [fits[k] for k in order], [labels[k] for k in order]
-    chisq, df = [np.nan], [np.nan]
-    pvalue, boundary = [np.nan], [np.nan]
-    for small, large in pairwise(found):
-        statistic = small.deviance - large.deviance
-        chisq.append(statistic if statistic > _ROUNDING else 0.0)
-        df.append(large.record.npar - small.record.npar)
-        pvalue.append(float(chdtrc(df[-1], chisq[-1])) if df[-1] > 0 else np.nan)
-        boundary.append(_mixture(small, large, chisq[-1], int(df[-1])))
-    columns = {
-        "npar": [fit.record.npar for fit in found],
-        "AIC": [fit.aic for fit in found],
-        "BIC": [fit.bic for fit in found],
-        "logLik": [fit.loglik for fit in found],
-        "deviance": [fit.deviance for fit in found],
-        "Chisq": chisq,
-        "Df": df,
-        "Pr(>Chisq)": pvalue,
-        "Pr(boundary)": boundary,
-    }
-    return pd.DataFrame(columns, index=labels)
-
-
-def _check_same_data(fits: Sequence[GlmmFit], labels: Sequence[str]) -> None:
-    first = fits[0]
-    for fit, label in zip(fits[1:], labels[1:], strict=True):
-        if fit.nobs != first.nobs or not np.array_equal(fit.design.y, first.design.y):
-            raise DataError(
-                f"{labels[0]} and {label} were fitted to different rows or responses; likelihoods of different data "
-                "cannot be compared"
-            )
-        if min(fit.record.nagq, first.record.nagq) != max(fit.record.nagq, first.record.nagq):
-            raise MixedpyError(
-                f"{labels[0]} was fitted with nagq={first.record.nagq}, {label} with nagq={fit.record.nagq}; fit both "
-                "with the same"
-            )
-
-
-def _mixture(small: GlmmFit, large: GlmmFit, statistic: float, df: int) -> float:
-    """p value where the smaller model lacks one variance: 0.5 chi2(df - 1) + 0.5 chi2(df) (Stram & Lee 1994)."""
-    lacking = _variances(large) - _variances(small)
-    if lacking != 1 or df < 1:
-        return float("nan")
-    lower = float(chdtrc(df - 1, statistic)) if df > 1 else float(statistic <= 0.0)
-    return 0.5 * lower + 0.5 * float(chdtrc(df, statistic))
-
-
-def _variances(fit: GlmmFit) -> int:
-    templates: list[Template] = [term.template for term in fit.design.terms]
-    return sum(template.m for template in templates)
+def _profiles(fit: GlmmFit, parm: Parm, cutoff: float | None, *, limits_alone: bool = False) -> Profiles:
+    every = parameters_of(fit)
+    chosen = parameters_of(fit, parm)
+    return profile_glmm(fit.design, fit.record, fit.request.control, every, chosen, cutoff, limits_alone=limits_alone)

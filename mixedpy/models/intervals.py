@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mixedpy.inference import wald
 from mixedpy.inference.bootstrap import Kind
 from mixedpy.inference.intervals import check_level
+from mixedpy.inference.names import choose_parameters, parameter_list
+from mixedpy.inference.wald import wald_intervals
 from mixedpy.models.bootstrap import Bootstrap, Method, bootstrap
 from mixedpy.models.power import Power, power
 from mixedpy.models.profile import Profile, profile_fit, profile_limits, warn_of_missing
@@ -128,7 +129,8 @@ class IntervalMethods:
         check_level(level)
         name = method.lower() if isinstance(method, str) else method
         if name == "wald":
-            return wald.wald_intervals(fit.design, fit.schema, fit.record, level=level, parm=parm)
+            chosen = choose_parameters(parameter_list(fit.design, fit.schema), parm)
+            return wald_intervals(chosen, {"fixed": (fit.record.beta, np.asarray(fit.se, np.float64))}, level)
         if name == "boot":
             found = bootstrap(fit, nsim, None, seed, progress, n_jobs, "parametric", None, parm)
             return found.confint(level, kind)

@@ -20,6 +20,7 @@ from mixedpy.models.means_record import RecordTable
 from mixedpy.models.memo import inference_of
 
 if TYPE_CHECKING:
+    from mixedpy.models.glmm import GlmmFit
     from mixedpy.models.lmm import LmmFit
 
 __all__ = ["JointTable", "joint_table", "joint_tests"]
@@ -74,7 +75,7 @@ def joint_table(
 
 
 def joint_tests(
-    fit: LmmFit,
+    fit: LmmFit | GlmmFit,
     by: str | Sequence[str] | None,
     at: Mapping[str, Any] | None,
     weights: Weights,

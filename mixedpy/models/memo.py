@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, cast, get_args
 from weakref import WeakKeyDictionary
 
+from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.second_order.fit import FitBlocks, fit_blocks
-from mixedpy.inference.ddf import Ddf, Inference, choose_method
+from mixedpy.inference.ddf import Ddf, Inference, asymptotic, choose_method
 
 if TYPE_CHECKING:
+    from mixedpy.models.glmm import GlmmFit
     from mixedpy.models.lmm import LmmFit
 
 __all__ = ["blocks_of", "check_ddf", "inference_of"]
@@ -34,7 +36,15 @@ def check_ddf(ddf: str | None) -> Ddf:
     raise ValueError(f"ddf={ddf!r} is unknown; use one of {wanted}, or None for no degrees of freedom")
 
 
-def inference_of(fit: LmmFit, ddf: str | None) -> Inference:
-    """Give the fixed effects of a fit with the method for degrees of freedom of that name."""
+def inference_of(fit: LmmFit | GlmmFit, ddf: str | None) -> Inference:
+    """Give the fixed effects of a fit with the method for degrees of freedom of that name.
+
+    Those of a generalized fit are compared with the normal distribution, ``ddf`` "asymptotic" or None.
+    """
     name = check_ddf(ddf)
-    return choose_method(name, fit.record, None if name == "asymptotic" else blocks_of(fit))
+    record = fit.record
+    if isinstance(record, GlmmRecord):
+        if name != "asymptotic":
+            raise ValueError(f"ddf={ddf!r}: a generalized fit has no degrees of freedom; leave it out")
+        return asymptotic(record.beta, record.vcov[: record.p, : record.p])
+    return choose_method(name, record, None if name == "asymptotic" else blocks_of(cast("LmmFit", fit)))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from mixedpy.core.covariance import Diagonal, Template, Unstructured
 from mixedpy.core.distributions import beta_quantile, f_sf
 from mixedpy.core.estimate import prepare
 from mixedpy.core.frozen import sealed
+from mixedpy.core.parameters import Parameters
 from mixedpy.core.record import FitRecord
 from mixedpy.core.refit.ratio import LikelihoodRatio
 from mixedpy.core.refit.refit import Refits, refit_all
@@ -36,7 +37,7 @@ from mixedpy.inference.parallel import check_n_jobs, run_tasks, shares
 if TYPE_CHECKING:
     from mixedpy.models.lmm import LmmFit
 
-__all__ = ["Power", "power"]
+__all__ = ["Power", "changed_fixef", "check_alpha", "power", "simulated_power", "tested_columns"]
 
 Ddf = Literal["kenward-roger"] | None
 
@@ -56,7 +57,7 @@ _INTERCEPT = "(Intercept)"
 @sealed
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Power:
-    """Simulated power of a test, from :meth:`LmmFit.power`.
+    """Simulated power of a test, from a fit's method ``power``.
 
     Attributes
     ----------
@@ -159,6 +160,15 @@ class _Job:
     control: Control
     test: _FixedTest | _RandomTest
 
+    @property
+    def batch(self) -> int:
+        """Simulations per batch."""
+        return int(np.clip(_NUMBERS // self.design.n, 10, _BATCH))
+
+    def worker(self) -> Callable[[Batch], Floats]:
+        """Do what serves all batches."""
+        return _Worker(self).run
+
 
 def power(
     fit: LmmFit,
@@ -178,18 +188,46 @@ def power(
     """Simulate the power of a test; see :meth:`LmmFit.power`."""
     nsim = check_nsim(nsim)
     check_n_jobs(n_jobs)
-    if not 0.0 < alpha < 1.0:
-        raise ValueError(f"alpha={alpha!r} must lie between 0 and 1")
+    check_alpha(alpha)
     if ddf not in ("kenward-roger", None):
         raise ValueError(f"ddf={ddf!r} is unknown; use 'kenward-roger', or None for the normal distribution")
     design, schema = (fit.design, fit.schema) if newdata is None else _new_design(fit, newdata)
     record = _parameters(fit, design, schema, fixef, theta, sigma)
     label, chosen = _resolve(design, schema, record, fit.request.control, test, ddf)
     job = _Job(design, record, fit.request.control, chosen)
-    size = int(np.clip(_NUMBERS // design.n, 10, _BATCH))
-    plan = batches(nsim, size, seed)
+    return simulated_power(label, alpha, job, nsim, seed, progress, n_jobs)
+
+
+def check_alpha(alpha: float) -> None:
+    """Raise a ValueError unless the significance level lies between 0 and 1."""
+    if not 0.0 < alpha < 1.0:
+        raise ValueError(f"alpha={alpha!r} must lie between 0 and 1")
+
+
+class PowerJob(Protocol):
+    """What workers need to simulate, fit and test, all of it plain data."""
+
+    @property
+    def batch(self) -> int:
+        """Simulations per batch."""
+
+    def worker(self) -> Callable[[Batch], Floats]:
+        """Do what serves all batches; the result gives the p values of one."""
+
+
+def simulated_power(
+    label: str,
+    alpha: float,
+    job: PowerJob,
+    nsim: int,
+    seed: int | np.random.Generator | None,
+    progress: bool | None,
+    n_jobs: int,
+) -> Power:
+    """Let workers simulate all data sets of a job; warn of those that could not be fitted."""
+    plan = batches(nsim, job.batch, seed)
     if n_jobs == 1:
-        found = run_tasks(_Worker(job).run, plan, [b.count for b in plan], n_jobs=1, progress=progress, unit="fit")
+        found = run_tasks(job.worker(), plan, [b.count for b in plan], n_jobs=1, progress=progress, unit="fit")
     else:
         parts = shares(plan, n_jobs)
         counts = [sum(batch.count for batch in part) for part in parts]
@@ -201,9 +239,9 @@ def power(
     return result
 
 
-def _work(job: _Job, part: Sequence[Batch]) -> Floats:
-    worker = _Worker(job)
-    return np.concatenate([worker.run(batch) for batch in part])
+def _work(job: PowerJob, part: Sequence[Batch]) -> Floats:
+    run = job.worker()
+    return np.concatenate([run(batch) for batch in part])
 
 
 class _Worker:
@@ -277,18 +315,12 @@ def _parameters(
     record = fit.record
     place = {(term.name, term.effects): k for k, term in enumerate(fit.schema.terms)}
     order = [place[term.name, term.effects] for term in schema.terms]
-    beta = record.beta.copy()
-    for given, value in (fixef or {}).items():
-        name = _spelled(given, fit.schema.fixed_names)
-        if name not in fit.schema.fixed_names:
-            raise DataError(f"fixef names {name!r}; the fixed effects are {', '.join(fit.schema.fixed_names)}")
-        beta[fit.schema.fixed_names.index(name)] = float(value)
+    beta = changed_fixef(fit.schema, record.beta, fixef)
     Lambdas = list(record.Lambda)
     if theta is not None:
-        values, start = start_values(fit.design, fit.schema, theta, "theta"), 0
-        for k, term in enumerate(fit.design.terms):
-            Lambdas[k] = term.template.Lambda(values[start : start + term.template.size])
-            start += term.template.size
+        Lambdas = Parameters([t.template for t in fit.design.terms]).Lambdas(
+            start_values(fit.design, fit.schema, theta, "theta")
+        )
     if sigma is not None and not (np.isfinite(sigma) and sigma > 0):
         raise ValueError(f"sigma={sigma!r} must be a positive number")
     chosen = tuple(Lambdas[k] for k in order)
@@ -310,18 +342,35 @@ def _spelled(name: str, known: Sequence[str]) -> str:
     return quoted if name not in known and quoted in known else name
 
 
+def changed_fixef(schema: Schema, beta: Floats, fixef: Mapping[str, float] | None) -> Floats:
+    """Put other values into a copy of the fixed effects (p,)."""
+    out = beta.copy()
+    for given, value in (fixef or {}).items():
+        name = _spelled(given, schema.fixed_names)
+        if name not in schema.fixed_names:
+            raise DataError(f"fixef names {name!r}; the fixed effects are {', '.join(schema.fixed_names)}")
+        out[schema.fixed_names.index(name)] = float(value)
+    return out
+
+
+def tested_columns(schema: Schema, test: str) -> list[int]:
+    """Positions of the fixed effect, or of those of the fixed term, of a name; none if there is none."""
+    names = list(schema.fixed_names)
+    test = _spelled(test, [*names, *schema.term_labels])
+    if test in names:
+        return [names.index(test)]
+    if test not in schema.term_labels:
+        return []
+    t = schema.term_labels.index(test) + 1
+    return [k for k, term in enumerate(schema.assign) if term == t]
+
+
 def _resolve(
     design: Design, schema: Schema, record: FitRecord, control: Control, test: str, ddf: Ddf
 ) -> tuple[str, _FixedTest | _RandomTest]:
     """Find what a name stands for: a fixed effect, a fixed term, or a random term."""
-    names = list(schema.fixed_names)
+    names, columns = list(schema.fixed_names), tested_columns(schema, test)
     test = _spelled(test, [*names, *schema.term_labels, *(term.name for term in schema.terms)])
-    columns: list[int] = []
-    if test in names:
-        columns = [names.index(test)]
-    elif test in schema.term_labels:
-        t = schema.term_labels.index(test) + 1
-        columns = [k for k, term in enumerate(schema.assign) if term == t]
     if columns:
         return _fixed_test(design, record, control, test, columns, ddf)
     found = _random_effects(schema, test)

@@ -19,7 +19,7 @@ from mixedpy.report.plots.style import AxesLike
 if TYPE_CHECKING:
     from mixedpy.models.lmm import LmmFit
 
-__all__ = ["Profile", "profile_fit", "profile_limits", "warn_of_missing"]
+__all__ = ["Profile", "check_cutoff", "profile_fit", "profile_limits", "warn_of_missing"]
 
 Parm = str | int | Sequence[str | int] | None
 
@@ -27,7 +27,7 @@ Parm = str | int | Sequence[str | int] | None
 @sealed
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Profile:
-    """Profile likelihood of a fit, from :meth:`LmmFit.profile`.
+    """Profile likelihood of a fit, from its method ``profile``.
 
     zeta is the signed square root of the increase of the ML deviance when one parameter is held at a value and all
     others are fitted; for a parameter whose likelihood is normal it is a straight line.
@@ -128,10 +128,15 @@ class Profile:
         return f"<profile of {self.formula}: {names}; {points} points>"
 
 
-def profile_fit(fit: LmmFit, parm: Parm, cutoff: float | None) -> Profile:
-    """Profile a fit up to \\|zeta\\| = cutoff."""
+def check_cutoff(cutoff: float | None) -> None:
+    """Raise a ValueError unless the cutoff is positive, or None."""
     if cutoff is not None and not cutoff > 0:
         raise ValueError(f"cutoff={cutoff!r} must be positive; it is the largest |zeta| to reach")
+
+
+def profile_fit(fit: LmmFit, parm: Parm, cutoff: float | None) -> Profile:
+    """Profile a fit up to \\|zeta\\| = cutoff."""
+    check_cutoff(cutoff)
     found = inference.profile(fit.design, fit.schema, fit.record, fit.request.control, parm=parm, cutoff=cutoff)
     return Profile(found, fit.formula)
 

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mixedpy.core.distributions import chi2_sf
-from mixedpy.core.linear import linear_criterion
-from mixedpy.core.record import FitRecord
 from mixedpy.design.random import lme4_order
-from mixedpy.errors import ConvergenceWarning, DataError, MixedpyError, RankDeficiencyWarning, warn
 from mixedpy.formula import Bar, deparse
 from mixedpy.formula.bars import HOMOGENEOUS, expand_bar, split_bars
 from mixedpy.formula.parser import parse_sides
 from mixedpy.inference.criteria import criteria
-from mixedpy.models import fitting
 from mixedpy.models.kept import kept_table
 from mixedpy.models.printed import AnovaTable, anova_table
+from mixedpy.models.reduced import check_response_in_table, without_random_effects, without_terms
 from mixedpy.models.update import update_formula
 
 if TYPE_CHECKING:
+    from mixedpy.models.glmm import GlmmFit
     from mixedpy.models.lmm import LmmFit
 
 __all__ = ["ranova"]
@@ -59,26 +56,19 @@ class _Term:
         return f"{self.structure}({left} | {self.bar.typed}{'' if usual else f', hom = {str(self.hom).upper()}'})"
 
 
-def ranova(fit: LmmFit, reduce_terms: bool) -> AnovaTable:
+def ranova(fit: LmmFit | GlmmFit, reduce_terms: bool) -> AnovaTable:
     """Test the random effects; see ``LmmFit.ranova``."""
-    if fit.request.refitted:
-        raise MixedpyError(
-            "this fit comes from refit(), so its response is not in the table; put the response into the table and "
-            "call lmer()"
-        )
+    check_response_in_table(fit)
     kept_table(fit)
-    own = criteria(fit.record)
-    labels, npar, loglik = ["<none>"], [own.npar], [own.loglik]
+    labels, every = ["<none>"], [criteria(fit.record)]
     for deletion in _deletions(fit, reduce_terms):
         labels.append(deletion.label)
         if deletion.bars:
-            reduced = criteria(_refit(fit, deletion))
-            npar.append(reduced.npar)
-            loglik.append(reduced.loglik)
+            formula = _formula(fit, deletion.bars)
+            every.append(without_terms(fit, formula, deletion.label, method="ranova", structures=False))
         else:
-            npar.append(fit.record.p + 1)
-            loglik.append(-0.5 * linear_criterion(fit.design, reml=fit.record.reml))
-    counts, values = np.array(npar, float), np.array(loglik)
+            every.append(without_random_effects(fit))
+    counts, values = np.array([one.npar for one in every], float), np.array([one.loglik for one in every])
     lrt, df = 2.0 * (values[0] - values), counts[0] - counts
     lrt[0] = df[0] = np.nan
     columns = {
@@ -95,25 +85,7 @@ def ranova(fit: LmmFit, reduce_terms: bool) -> AnovaTable:
     return anova_table(columns, labels, heading)
 
 
-def _refit(fit: LmmFit, deletion: _Deletion) -> FitRecord:
-    """Estimate the model with the random terms that remain."""
-    request = replace(fit.request, formula=_formula(fit, deletion.bars), start=None, covariances=None)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RankDeficiencyWarning)  # given when the fit was made
-        built = fitting.build_design(request)
-    if built.design.n != fit.nobs:
-        raise DataError(
-            f"ranova: without {deletion.label} {built.design.n} rows can be used, not the {fit.nobs} of the fit, since "
-            "values of its grouping factor or its effects are missing; fit to a table without those rows"
-        )
-    record = fitting.estimate_design(built.design, built.schema, request, None)
-    if not record.convergence.converged:
-        message = f"the fit without {deletion.label} did not converge: {record.convergence.status.value}"
-        warn(ConvergenceWarning(message))
-    return record
-
-
-def _deletions(fit: LmmFit, reduce_terms: bool) -> Iterator[_Deletion]:
+def _deletions(fit: LmmFit | GlmmFit, reduce_terms: bool) -> Iterator[_Deletion]:
     """What may be left out: the effects of a term that are part of no other effect, or a term as a whole."""
     terms = _terms(fit)
     bars = tuple(term.text(term.left) for term in terms)
@@ -152,7 +124,7 @@ def _left_side(term: _Term, without: int, factors: set[str]) -> str:
     return " + ".join(labels if effects.intercept else ["0", *labels]) or "1"
 
 
-def _terms(fit: LmmFit) -> tuple[_Term, ...]:
+def _terms(fit: LmmFit | GlmmFit) -> tuple[_Term, ...]:
     """The random terms in the order of the formula."""
     text, functions = fit.schema.formula.expanded, fit.request.functions or {}
     _, right = parse_sides(text)
@@ -167,7 +139,7 @@ def _terms(fit: LmmFit) -> tuple[_Term, ...]:
     return tuple(_Term(left, bar, schemas[k].template, schemas[k].hom) for k, (left, bar) in enumerate(typed))
 
 
-def _formula(fit: LmmFit, bars: tuple[str, ...]) -> str:
+def _formula(fit: LmmFit | GlmmFit, bars: tuple[str, ...]) -> str:
     formula = fit.schema.formula
     fixed = "1" if formula.fixed is None else deparse(formula.fixed)
     return " + ".join([f"{deparse(formula.response)} ~ {fixed}", *bars])

@@ -102,7 +102,7 @@ def rlrt(
     if isinstance(nsim, bool) or not isinstance(nsim, int | np.integer) or nsim < 1:
         raise ValueError(f"nsim={nsim!r} must be a whole number, at least 1")
     fits = [fit] if fit0 is None else [fit, fit0]
-    check_fits("rlrt", fits, 1)
+    check_fits("rlrt", fits, 1, linear=True)
     control = fit.request.control
     engine = prepare(fit.design, control)
     record = fit.record
@@ -149,7 +149,7 @@ def _against(fit: LmmFit, fit0: LmmFit) -> tuple[int, float, list[np.ndarray]]:
     if not record.reml:
         record = estimate_prepared(prepare(fit0.design, control), reml=True, start=record.theta, control=control)
     embedding = embed(fit0.design, record, fit.design, control.singular_tol)
-    if embedding is None:
+    if isinstance(embedding, str):
         raise MixedpyError("the random part of fit0 is not a part of that of fit; leave out one random term")
     larger = [k for k, term in enumerate(embedding.terms) if term.new or term.free]
     whole = [k for k in larger if not embedding.terms[k].blocks]

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from mixedpy.core.arrays import Floats
-from mixedpy.core.glmm.estimate import estimate_glmm
 from mixedpy.core.refit.ratio import LikelihoodRatio
 from mixedpy.core.refit.replicate import draw_responses, interior
 from mixedpy.inference.bootstrap import Batch, batches
 from mixedpy.inference.parallel import run_tasks, shares
 from mixedpy.models.glmm import GlmmFit
+from mixedpy.models.glmm_bootstrap import draw_responses as glmm_responses
+from mixedpy.models.glmm_bootstrap import refit_record
 from mixedpy.models.lmm import LmmFit
 
 __all__ = ["SimulatedNull", "simulate_null"]
@@ -129,23 +130,15 @@ def _linear(smaller: LmmFit, larger: LmmFit) -> Callable[[Batch], Floats]:
 
 
 def _generalized(smaller: GlmmFit, larger: GlmmFit, batch: Batch) -> Floats:
-    Y = smaller.simulate(batch.count, seed=np.random.default_rng(batch.seed)).dropna().to_numpy()
+    Y = glmm_responses(smaller, batch.count, np.random.default_rng(batch.seed))
     gained = np.array([_deviance(smaller, y) - _deviance(larger, y) for y in Y.T])
     return np.maximum(gained, 0.0)
 
 
 def _deviance(fit: GlmmFit, y: Floats) -> float:
     """Deviance of the model of a fit for another response; NaN where the fit fails."""
-    record = fit.record
     try:
-        again = estimate_glmm(
-            replace(fit.design, y=np.ascontiguousarray(y)),
-            record.family,
-            auxiliary=record.auxiliary,
-            nagq=record.nagq,
-            expected=record.expected,
-            control=fit.request.control,
-        )
+        again = refit_record(fit, y)
     except np.linalg.LinAlgError:
         return float("nan")
     return again.criterion if again.convergence.converged else float("nan")

@@ -16,13 +16,58 @@ from mixedpy.models.printed import AnovaTable
 from mixedpy.models.ranova import ranova
 
 if TYPE_CHECKING:
+    from mixedpy.models.glmm import GlmmFit
     from mixedpy.models.lmm import LmmFit
 
-__all__ = ["Testing"]
+__all__ = ["RandomTesting", "Testing"]
 
 
-class Testing:
-    """Tests of fixed effects and random terms of a linear mixed model."""
+class RandomTesting:
+    """Tests of random terms, of linear and generalized fits."""
+
+    __slots__ = ()
+
+    def ranova(self, reduce_terms: bool = True) -> AnovaTable:
+        """Test the random effects by leaving them out one at a time, as lmerTest's ``ranova``.
+
+        Parameters
+        ----------
+        reduce_terms : bool
+            Whether to leave out single effects of a term, ``Days`` of ``(Days | Subject)``, which keeps the others;
+            otherwise whole terms are left out.
+
+        Returns
+        -------
+        AnovaTable
+            A row for each reduced model: ``npar``, ``logLik``, ``AIC``, ``LRT``, ``Df``, ``Pr(>Chisq)``. The p values
+            refer to a chi-square distribution and are too large where a variance is tested, whose value under the
+            hypothesis lies on the boundary (Self & Liang 1987, J. Am. Stat. Assoc. 82, 605).
+
+        Raises
+        ------
+        DataError
+            If the reduced model would use other rows.
+
+        Examples
+        --------
+        >>> import mixedpy as mp
+        >>> fit = mp.lmer("Reaction ~ Days + (Days | Subject)", mp.datasets.load("sleepstudy"))
+        >>> fit.ranova()
+        ANOVA-like table for random-effects: Single term deletions
+        <BLANKLINE>
+        Model:
+        Reaction ~ Days + (Days | Subject)
+                                 npar  logLik    AIC    LRT Df Pr(>Chisq)
+        <none>                      6 -871.81 1755.6
+        Days in (Days | Subject)    4 -893.23 1794.5 42.837  2   4.99e-10 ***
+        ---
+        Signif. codes:  0 ‘***’ 0.001 ‘**’ 0.01 ‘*’ 0.05 ‘.’ 0.1 ‘ ’ 1
+        """
+        return ranova(cast("LmmFit | GlmmFit", self), reduce_terms)
+
+
+class Testing(RandomTesting):
+    """Tests of fixed effects of a linear mixed model."""
 
     __slots__ = ()
 
@@ -90,44 +135,6 @@ class Testing:
         ['recipe:temp']
         """
         return fixedtests.drop1(_fit(self), scope, ddf)
-
-    def ranova(self, reduce_terms: bool = True) -> AnovaTable:
-        """Test the random effects by leaving them out one at a time, as lmerTest's ``ranova``.
-
-        Parameters
-        ----------
-        reduce_terms : bool
-            Whether to leave out single effects of a term, ``Days`` of ``(Days | Subject)``, which keeps the others;
-            otherwise whole terms are left out.
-
-        Returns
-        -------
-        AnovaTable
-            A row for each reduced model: ``npar``, ``logLik``, ``AIC``, ``LRT``, ``Df``, ``Pr(>Chisq)``. The p values
-            refer to a chi-square distribution and are too large where a variance is tested, whose value under the
-            hypothesis lies on the boundary (Self & Liang 1987, J. Am. Stat. Assoc. 82, 605).
-
-        Raises
-        ------
-        DataError
-            If the reduced model would use other rows.
-
-        Examples
-        --------
-        >>> import mixedpy as mp
-        >>> fit = mp.lmer("Reaction ~ Days + (Days | Subject)", mp.datasets.load("sleepstudy"))
-        >>> fit.ranova()
-        ANOVA-like table for random-effects: Single term deletions
-        <BLANKLINE>
-        Model:
-        Reaction ~ Days + (Days | Subject)
-                                 npar  logLik    AIC    LRT Df Pr(>Chisq)
-        <none>                      6 -871.81 1755.6
-        Days in (Days | Subject)    4 -893.23 1794.5 42.837  2   4.99e-10 ***
-        ---
-        Signif. codes:  0 ‘***’ 0.001 ‘**’ 0.01 ‘*’ 0.05 ‘.’ 0.1 ‘ ’ 1
-        """
-        return ranova(_fit(self), reduce_terms)
 
     def contrast(
         self,

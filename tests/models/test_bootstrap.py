@@ -405,3 +405,19 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         _fit("dyestuff_reml").bootstrap(5, progress=True)
     monkeypatch.setattr(parallel, "_PATIENCE", 0.0)
     assert _fit("dyestuff_reml").bootstrap(5, seed=1).nsim == 5
+
+
+@pytest.mark.parametrize("random", ["(1 | g)", "(x | g)", "(1 | g) + (1 | h)"])
+def test_models_without_fixed_effects(random: str) -> None:
+    rng = np.random.default_rng(1)
+    g, h, x = rng.integers(0, 15, 200), rng.integers(0, 8, 200), rng.normal(size=200)
+    y = rng.normal(size=15)[g] + 0.7 * rng.normal(size=15)[g] * x + rng.normal(size=8)[h] + rng.normal(size=200)
+    data = pd.DataFrame({"y": y, "x": x, "g": g.astype(str), "h": h.astype(str)})
+    fit = mp.lmer(f"y ~ 0 + {random}", data)
+    for method in ("parametric", "residual"):
+        boot = fit.bootstrap(40, seed=1, method=method)  # type: ignore[arg-type]
+        assert boot.failed == 0
+        assert 0.5 < boot.replicates[".sigma"].mean() / fit.sigma < 1.5
+    Y = fit.simulate(2, seed=3)
+    many = mp.prepare(f"y ~ 0 + {random}", data).fit_many(Y)
+    np.testing.assert_allclose(many.sigma, [fit.refit(Y[name]).sigma for name in Y], rtol=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from functools import cache
 from pathlib import Path
@@ -54,7 +55,8 @@ def test_print_is_lme4s(wanted: dict[str, Any]) -> None:
     text = "\n".join([*note, *wanted["text"]])
     assert str(found)[: len(text)] == text
     below = str(found)[len(text) :]
-    assert below == "" or below.startswith("\nCorrected for variances on the boundary:\n")
+    assert below.startswith("\n") or below == ""
+    assert below == "" or found.attrs["mixtures"] or found.attrs["remarks"]
     assert str(mp.anova(*fits, refit=wanted["refit"], names=wanted["names"], boundary=False)) == text
 
 
@@ -368,3 +370,227 @@ def test_exact_test_with_too_many_levels(monkeypatch: pytest.MonkeyPatch) -> Non
     table = _simulated(2)
     with pytest.raises(mp.MixedpyError, match=r"needs the eigenvalues.*40 levels"):
         mp.rlrt(mp.lmer("y ~ x + (1 | g) + (1 | h)", table), mp.lmer("y ~ x + (1 | h)", table))
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "why"),
+    [
+        ("y ~ x + (1 | g)", "y ~ z + (x | g)", "its fixed part lacks x"),
+        ("y ~ x + z + (1 | g)", "y ~ x + (x | g)", "its fixed part lacks z"),
+        ("y ~ x + (1 | h)", "y ~ x + (x | g)", "their random parts are not"),
+        ("y ~ x + (x | h)", "y ~ x + (1 | h) + (1 | g) + (0 + x | g)", "their random parts are not"),
+        ("y ~ x + (1 + x | g)", "y ~ x + z + (1 + x || g) + (0 + z | g)", "their random parts are not"),
+        ("y ~ x + offset(z) + (1 | g)", "y ~ x + (x | g)", "their offsets differ"),
+        ("y ~ x + (1 | g)", "y ~ x + offset(z) + (x | g)", "their offsets differ"),
+    ],
+)
+def test_models_that_are_not_nested(small: str, large: str, why: str) -> None:
+    """No mixture, and a line that says so; lme4's table stays."""
+    table = _simulated(3)
+    m0, m1 = (mp.lmer(formula, table, reml=False) for formula in (small, large))
+    found = mp.anova(m0, m1)
+    assert found.attrs["mixtures"] == {}
+    assert found["Pr(boundary)"].isna().all()
+    line = f"m0 is not nested in m1 ({why}), so that chi-square does not hold"
+    assert found.attrs["remarks"] == {"m1": line}
+    assert str(found) == f"{mp.anova(m0, m1, boundary=False)}\n{line}"
+    assert "is not nested in m1" in found._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("small", "large"),
+    [
+        ("y ~ x + (1 | g)", "y ~ I(2 * x + 3) + (x | g)"),
+        ("y ~ I(x - z) + (1 | g)", "y ~ x + z + (x | g)"),
+        ("y ~ offset(z) + (1 | g)", "y ~ z + (1 | g) + (1 | h)"),
+        ("y ~ x + offset(z) + (1 | g)", "y ~ x + offset(z) + (x | g)"),
+        ("y ~ h + (1 | g)", "y ~ 0 + h + (x | g)"),
+        ("y ~ x + cs(0 + h5 | g)", "y ~ x + cs(0 + h5 | g) + (1 | h)"),
+    ],
+)
+def test_models_that_are_nested_in_other_columns(small: str, large: str) -> None:
+    table = _simulated(3)
+    table["h5"] = table["h"].where(table["h"].isin(["h1", "h2"]), "h3")
+    m0, m1 = (mp.lmer(formula, table, reml=False) for formula in (small, large))
+    found = mp.anova(m0, m1)
+    assert found.attrs["remarks"] == {}
+    assert "Stram & Lee" in found.attrs["mixtures"]["m1"]
+
+
+def test_random_parts_that_may_be_nested() -> None:
+    table = _simulated(3).assign(w=lambda t: t["x"] - 1.0)
+    m0, m1 = (mp.lmer(f"y ~ x + {t}", table) for t in ("(1 + x | g)", "(1 + w | g) + (1 | h)"))
+    found = mp.anova(m0, m1)
+    assert found.attrs["mixtures"] == {}
+    wanted = "m1: whether the random part of m0 is a special case is not known; nsim= simulates the p value"
+    assert found.attrs["remarks"] == {"m1": wanted}
+
+
+def test_predictors_are_compared_by_content() -> None:
+    table = _simulated(3)
+    changed, shuffled = table.copy(), table.copy()
+    changed.loc[7, "x"] += 0.1
+    shuffled["h"] = np.random.default_rng(0).permutation(shuffled["h"])
+    m0 = mp.lmer("y ~ x + (1 | h)", table, reml=False)
+    for formula, data, message in [
+        ("y ~ x + (x | h)", changed, "`x` is not the same in the tables of m0 and m1: 1 of 400 values differ"),
+        ("y ~ (x | h)", changed, "`x` is not the same"),
+        ("y ~ x + (x | h)", shuffled, "the grouping factor `h` is not the same in the tables of m0 and m1"),
+    ]:
+        m1 = mp.lmer(formula, data, reml=False)
+        for compared in (mp.anova, mp.compare):
+            with pytest.raises(mp.DataError, match=message):
+                compared(m0, m1)  # type: ignore[operator]
+    one = mp.lmer("y ~ h + (1 | g)", table, reml=False)
+    other = mp.lmer("y ~ h + (x | g)", shuffled, reml=False)
+    with pytest.raises(mp.DataError, match=r"`h` is not the same .*: \d+ of 400 values differ"):
+        mp.anova(one, other)
+
+
+def test_other_contrasts_and_orders_of_levels_are_the_same_data() -> None:
+    table = _simulated(3)
+    levels = sorted(table["h"].unique(), reverse=True)
+    turned = table.assign(h=pd.Categorical(table["h"], levels))
+    m0 = mp.lmer("y ~ h + (1 | g)", table, reml=False)
+    for options in ({"data": turned}, {"data": table, "contrasts": {"h": "sum"}}, {"data": turned.iloc[:, ::-1]}):
+        m1 = mp.lmer("y ~ h + (x | g)", reml=False, **options)
+        assert mp.anova(m0, m1).attrs["mixtures"]["m1"] == "0.5 chi2(1) + 0.5 chi2(2), Stram & Lee"
+    m1 = mp.lmer("y ~ h + (1 | g) + (1 | h)", turned, reml=False)
+    assert mp.anova(m0, m1).attrs["remarks"] == {}
+
+
+@cache
+def _glmm(formula: str, family: Any = "poisson", **options: Any) -> mp.GlmmFit:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mp.MixedpyWarning)
+        return mp.glmer(formula, _counts(), family=family, **options)
+
+
+@cache
+def _counts() -> pd.DataFrame:
+    rng = np.random.default_rng(8)
+    table = _simulated(8)
+    g, h = (table[name].str[1:].astype(int).to_numpy() for name in ("g", "h"))
+    mean = np.exp(0.3 + 0.4 * table["x"] + 0.7 * rng.normal(size=40)[g] + 0.4 * rng.normal(size=15)[h])
+    return table.assign(c=rng.negative_binomial(2.0, 2.0 / (2.0 + mean)), b=(mean > 1.2).astype(int))
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "name"),
+    [
+        ("(1 | g)", "(1 + x | g)", "0.5 chi2(1) + 0.5 chi2(2), Stram & Lee"),
+        ("(1 | g)", "(1 | g) + (1 | h)", "0.5 chi2(0) + 0.5 chi2(1), Stram & Lee"),
+        ("(1 | g)", "z + (1 | g) + (1 | h)", "0.5 chi2(1) + 0.5 chi2(2), Stram & Lee"),
+        ("(1 | g)", "z + (1 | g)", None),
+        ("(1 + x || g)", "(1 + x | g)", None),
+    ],
+)
+def test_mixtures_of_generalized_fits(small: str, large: str, name: str | None) -> None:
+    m0, m1 = _glmm(f"c ~ x + {small}"), _glmm(f"c ~ x + {large}")
+    found = mp.anova(m0, m1)
+    assert found.attrs["remarks"] == {}
+    assert found.attrs["mixtures"] == ({} if name is None else {"m1": name})
+    if name is not None:
+        statistic, first = found.loc["m1", "Chisq"], int(name[9])
+        tail = 0.5 * (chi2.sf(statistic, first) if first else 0.0) + 0.5 * chi2.sf(statistic, first + 1)
+        assert found.loc["m1", "Pr(boundary)"] == pytest.approx(tail, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "line"),
+    [
+        ("(1 | g)", "(1 | h) + (x | g)", "m1: several variances are on the boundary, and the weights of their mixture"),
+        ("(1 | g)", "(1 | g) + (x | h)", "m1: several variances are on the boundary"),
+        ("(1 | h)", "(x | g)", r"m0 is not nested in m1 \(their random parts are not\)"),
+        ("z + (1 | g)", "(x | g)", r"m0 is not nested in m1 \(its fixed part lacks z\)"),
+        ("offset(z) + (1 | g)", "(x | g)", r"m0 is not nested in m1 \(their offsets differ\)"),
+    ],
+)
+def test_generalized_fits_without_a_mixture(small: str, large: str, line: str) -> None:
+    m0, m1 = _glmm(f"c ~ x + {small}"), _glmm(f"c ~ x + {large}")
+    found = mp.anova(m0, m1)
+    assert found.attrs["mixtures"] == {}
+    assert re.match(line, found.attrs["remarks"]["m1"])
+    assert found.attrs["remarks"]["m1"] in str(found)
+
+
+def test_families_that_are_limits_of_others() -> None:
+    """Poisson is a negative binomial of infinite size: the dispersion is on the boundary as a variance is."""
+    poisson = _glmm("c ~ x + (1 | g)")
+    alone = mp.anova(poisson, _glmm("c ~ x + (1 | g)", "nbinom2"), names=["m0", "m1"])
+    assert alone.attrs["mixtures"] == {"m1": "0.5 chi2(0) + 0.5 chi2(1), Self & Liang"}
+    assert alone.loc["m1", "Pr(boundary)"] == pytest.approx(0.5 * chi2.sf(alone.loc["m1", "Chisq"], 1))
+    both = _glmm("c ~ x + (1 | g) + (1 | h)", "nbinom2")
+    inflated = _glmm("c ~ x + (1 | g)", ziformula="~ z")
+    for larger, start in ((both, "m1: poisson is a limit of negative binomial"), (inflated, "m1: poisson is a limit")):
+        found = mp.anova(poisson, larger, names=["m0", "m1"])
+        assert found.attrs["mixtures"] == {}
+        assert found.attrs["remarks"]["m1"].startswith(start)
+    assert found.attrs["remarks"]["m1"].endswith("nsim= simulates the p value")
+    more = mp.anova(_glmm("c ~ x + (1 | g)", ziformula="~ 1"), inflated, names=["m0", "m1"])
+    assert more.attrs["mixtures"] == more.attrs["remarks"] == {}
+    other = mp.anova(_glmm("c ~ x + (1 | g)", ziformula="~ x"), _glmm("c ~ x + z + (1 | g)", ziformula="~ z"))
+    assert "the predictors of their zeros are not" in str(other)
+
+
+def test_generalized_fits_that_cannot_be_compared() -> None:
+    logit = _glmm("b ~ x + (1 | g)", "binomial")
+    for other, message in [
+        (_glmm("b ~ x + (x | g)", "binomial(probit)"), "different families or links"),
+        (_glmm("b ~ x + (x | g)", "poisson"), "different families or links"),
+        (_glmm("b ~ x + (1 | g)", "binomial", nagq=5), "nagq=1, .* with nagq=5"),
+        (_glmm("c ~ x + (1 | g)"), "values differ"),
+    ]:
+        with pytest.raises(mp.MixedpyError, match=message):
+            mp.anova(logit, other)
+    probit = [_glmm("b ~ x + (1 | g)", "binomial(probit)", laplace=way) for way in ("observed", "expected")]
+    with pytest.raises(mp.MixedpyError, match="different weights in the Laplace approximation"):
+        mp.anova(*probit)
+
+
+def test_a_singular_smaller_generalized_fit_is_said_to_be_one() -> None:
+    table = _counts().assign(c=lambda t: t["c"].clip(upper=3)).sort_values("c", kind="stable").reset_index(drop=True)
+    table["g"] = [f"g{i % 40}" for i in range(len(table))]  # every group has counts of all sizes
+    fits = [mp.glmer(f"c ~ 1 + {t}", table, family="poisson") for t in ("(1 | g)", "(1 | g) + (1 | h)")]
+    assert fits[0].singular
+    name = mp.anova(*fits, names=["m0", "m1"]).attrs["mixtures"]["m1"]
+    assert name == "0.5 chi2(0) + 0.5 chi2(1), Stram & Lee; approximate, the smaller fit is singular"
+
+
+def test_messages_for_generalized_fits() -> None:
+    fit, linear = _glmm("c ~ x + (1 | g)"), mp.lmer("y ~ x + (1 | g)", _counts())
+    for compared in (mp.anova, mp.compare):
+        with pytest.raises(TypeError, match=r"give 2 or more \(for the terms of one fit: fit\.anova\(\)\)"):
+            compared(fit)
+        with pytest.raises(TypeError, match="argument 1 is a linear fit, argument 2 a generalized one"):
+            compared(linear, fit)
+        with pytest.raises(TypeError, match="argument 2 is of type int; fits are wanted"):
+            compared(fit, 3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"argument 1 is a generalized fit; fits made by mixedpy\.lmer are wanted"):
+        mp.rlrt(fit)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("criterion", ["aic", "aicc", "bic"])
+def test_ranking_of_generalized_fits(criterion: Any) -> None:
+    """Families and links may differ, since likelihoods have all constants."""
+    fits = {
+        "poisson": _glmm("c ~ x + (1 | g)"),
+        "nbinom2": _glmm("c ~ x + (1 | g)", "nbinom2"),
+        "both": _glmm("c ~ x + z + (1 | g) + (1 | h)"),
+    }
+    found = mp.compare(*fits.values(), criterion=criterion, names=list(fits))
+    values = {name: getattr(fit, criterion) for name, fit in fits.items()}
+    assert list(found.index) == sorted(values, key=values.__getitem__)
+    np.testing.assert_allclose(found[criterion], sorted(values.values()))
+    np.testing.assert_allclose(found["npar"], [fits[name].record.npar for name in found.index])
+    assert found["weight"].sum() == pytest.approx(1.0)
+
+
+def test_rankings_that_are_refused() -> None:
+    fit = _glmm("c ~ x + (1 | g)")
+    with pytest.raises(mp.MixedpyError, match="conditional AIC is for linear models"):
+        mp.compare(fit, _glmm("c ~ x + z + (1 | g)"), criterion="caic")
+    with pytest.raises(mp.MixedpyError, match=r"nagq=1, .* with nagq=3"):
+        mp.compare(fit, _glmm("c ~ x + (1 | g)", nagq=3))
+    with pytest.raises(mp.DataError, match="values differ"):
+        mp.compare(fit, _glmm("b ~ x + (1 | g)"))

@@ -262,3 +262,44 @@ def test_linear_fits_take_a_simulated_table_of_one_column() -> None:
     fit = mp.lmer("Yield ~ 1 + (1 | Batch)", mp.datasets.load("Dyestuff"))
     drawn = fit.simulate(1, seed=3)
     assert fit.refit(drawn).deviance == fit.refit(drawn["sim_1"]).deviance
+
+
+def test_models_without_fixed_effects() -> None:
+    """Nothing but a variance: all methods have an answer or a message."""
+    rng = np.random.default_rng(1)
+    g = np.repeat(np.arange(20), 15)
+    eta = 0.8 * rng.normal(size=20)[g]
+    data = pd.DataFrame({"z": (rng.uniform(size=300) < 1 / (1 + np.exp(-eta))).astype(int), "g": g.astype(str)})
+    fit = mp.glmer("z ~ 0 + (1 | g)", data)
+    low, high = fit.confint().loc[".sig01"]
+    assert 0.0 < low < fit.theta.iloc[0] < high
+    for limit in (low, high):
+        assert _deviance_at(fit, limit) - fit.deviance == pytest.approx(3.8414588, abs=1e-4)
+    assert fit.bootstrap(3, seed=1).replicates.shape == (3, 1)
+    assert fit.anova().empty
+    assert fit.confint("wald").isna().all().all()
+    assert fit.ranova()["logLik"].iloc[1] == pytest.approx(300 * np.log(0.5))
+    for call in (lambda: fit.emmeans("1"), lambda: fit.contrast("x"), fit.joint_tests):
+        with pytest.raises(mp.DataError, match="no "):
+            call()
+
+
+def _deviance_at(fit: mp.GlmmFit, sd: float) -> float:
+    """-2 log-likelihood of the Laplace approximation of a random intercept without fixed effects, by hand."""
+    total = 0.0
+    for code in range(fit.design.terms[0].n_levels):
+        y = fit.design.y[fit.design.terms[0].codes == code]
+        n, s, u = len(y), y.sum(), 0.0
+        for _ in range(50):
+            p = 1.0 / (1.0 + np.exp(-sd * u))
+            u -= (sd * (n * p - s) + u) / (sd**2 * n * p * (1 - p) + 1.0)
+        p = 1.0 / (1.0 + np.exp(-sd * u))
+        inner = s * np.log(p) + (n - s) * np.log1p(-p) - 0.5 * u * u
+        total += -2.0 * inner + np.log1p(sd**2 * n * p * (1 - p))
+    return total
+
+
+def test_a_formula_of_zeros_without_terms(data: pd.DataFrame) -> None:
+    for family in ("poisson", "zero_inflated_poisson"):
+        with pytest.raises(mp.FormulaError, match=r"'~0', has no terms; use '~ 1'"):
+            mp.glmer("count ~ x + (1 | g)", data, family=family, ziformula="~0")

@@ -228,3 +228,27 @@ def test_newdata_may_be_any_table() -> None:
     for empty in ({}, pl.DataFrame(), 3):
         with pytest.raises(mp.DataError, match=r"Days|type int"):
             fit.power("late(Days)", 20, seed=1, newdata=empty)
+
+
+def test_power_of_a_generalized_fit() -> None:
+    """About that of the normal distribution at the standard error; the level where there is no effect."""
+    data = mp.datasets.load("cbpp")
+    fit = mp.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", data)
+    effect = -2.5 * fit.se["period2"]
+    found = fit.power("period2", 200, fixef={"period2": effect}, seed=1)
+    wanted = stats.norm.cdf(2.5 - 1.96) + stats.norm.cdf(-2.5 - 1.96)
+    assert abs(found.power - wanted) < 0.15  # standard errors are of each replicate
+    none = fit.power("period", 200, fixef=dict.fromkeys(["period2", "period3", "period4"], 0.0), seed=2)
+    assert none.interval[0] < 0.05 < none.interval[1] + 0.04
+    assert repr(none).startswith("period, Wald chi-square test\npower ")
+    again = fit.power("period2", 30, seed=3, n_jobs=2, progress=False)
+    np.testing.assert_array_equal(again.pvalues, fit.power("period2", 30, seed=3).pvalues)
+    noisy = fit.power("period2", 60, fixef={"period2": effect}, theta=[3.0], seed=1)
+    assert noisy.power < found.power + 0.1
+    for test in ("herd", "perid"):
+        with pytest.raises(mp.MixedpyError, match=f"test='{test}' is neither a fixed effect nor a fixed term"):
+            fit.power(test)
+    with pytest.raises(mp.DataError, match="fixef names 'x'"):
+        fit.power("period2", fixef={"x": 1.0})
+    with pytest.raises(ValueError, match="alpha=2"):
+        fit.power("period2", alpha=2)

@@ -189,10 +189,12 @@ def _minimize(
     other = make_layout(turned, layout.p, layout.s)
     at = optimum.evaluation
     theta = other.parameters.join(layout.parameters.Lambdas(at.x[: layout.k]))
-    objective = objective.turned(other)
+    before, objective = objective, objective.turned(other)
     x = np.concatenate([theta, at.x[layout.k :]])
     none: list[None] = [None] * len(objective.blocks)
     again = objective.value(x, none, none, 1e-6)
+    if not np.isfinite(again.deviance):  # modes that were found from a neighbour may not be found from zero
+        return optimum, before
     second = minimize_jointly(objective, again, _scales(objective, x, unit), tol=tol, max_iterations=limit - patience)
     second.iterations += optimum.iterations
     second.refused += optimum.refused

@@ -7,6 +7,7 @@ the optimum; that one gives the standard errors.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +75,8 @@ def minimize_jointly(
     *,
     tol: float,
     max_iterations: int,
-    held: int | None = None,
+    held: Collection[int] = (),
+    effort: float = np.inf,
 ) -> Optimum:
     """Minimize from an evaluated point.
 
@@ -90,10 +92,13 @@ def minimize_jointly(
         Stop when a step promises less.
     max_iterations : int
         Limit on steps tried.
-    held : int, optional
-        A parameter that stays as it is.
+    held : collection of int
+        Parameters that stay as they are.
+    effort : float
+        Limit on steps towards the modes, halved ones included; at the edge of what a link allows each is halved often.
     """
-    free = np.array([k for k in range(len(first.x)) if k != held])
+    effort += objective.steps + objective.halvings
+    free = np.array([k for k in range(len(first.x)) if k not in held], dtype=int)
     inside = np.ix_(free, free)
     units = np.outer(scale[free], scale[free])
     layout, store = objective.layout, objective.problem.whole.store
@@ -104,6 +109,8 @@ def minimize_jointly(
     at = first
     gradient, H, trace = objective.derivatives(at, cross=n_theta if crossed else 0)
     complete = not crossed
+    if not len(free):
+        return Optimum(at, gradient, H, np.zeros(len(at.x)), 0.0, Status.CONVERGED, 0, 0, np.zeros(1))
     radius, refused, iterations = 1.0, 0, 0
     status = Status.ITERATION_LIMIT
     while True:
@@ -118,7 +125,7 @@ def minimize_jointly(
             gradient, H, trace = objective.derivatives(at, cross=n_all)
             complete = True
             continue
-        if iterations >= max_iterations:
+        if iterations >= max_iterations or objective.steps + objective.halvings > effort:
             break
         iterations += 1
         us = objective.predicted_modes(at, step, length)

@@ -1,12 +1,14 @@
-"""Profile likelihood: the deviance with one parameter held and all others at their best.
+"""Profile likelihood: one parameter of a generalized model held at a value, the deviance minimized over all others.
 
-zeta(x) = sign(x - x^) sqrt(D(x) - D(x^)) is nearly linear, so that its level of a normal quantile is found by a few
-secants. Every held fit starts from its neighbour along the tangent of the optimum.
+Every held fit starts from its neighbour along the tangent of the optimum.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -19,39 +21,36 @@ from mixedpy.core.glmm.polar import Polar
 from mixedpy.core.glmm.problem import Problem, assemble
 from mixedpy.core.glmm.quadrature import gauss_hermite
 from mixedpy.core.glmm.record import GlmmRecord
+from mixedpy.core.profile.solve import Point
+from mixedpy.core.record import Status
 
-__all__ = ["Profiler", "Trace", "profiler"]
+__all__ = ["GlmmPoint", "GlmmSlice", "Profiler", "has_profiles", "profiler"]
 
 _TOLERANCE = 1e-7
-_MOST_FITS = 30
-_CLOSE = 1e-4
-"""A limit is found when zeta is this near to the quantile."""
+_HELD_ITERATIONS = 25
+_HELD_EFFORT = 400
+_SLICE_EFFORT = 1500
+"""Steps towards the modes, halved ones included, of one held fit and of all of a parameter. Usual fits from a neighbour
+take some 5 and never 50; at the edge of what a link allows steps are halved without end."""
 
 _FLAT = 1e4
-"""Directions beyond this are a correlation of one."""
+"""A direction of this length is a correlation of one."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Trace:
-    """Points of a profile, from low to high.
+@dataclass(frozen=True, slots=True)
+class GlmmPoint(Point):
+    """A minimum of the deviance, with what it takes to start from it.
 
     Attributes
     ----------
-    x : (k,) array
-        Values of the held parameter.
-    zeta : (k,) array
-        Signed roots of the deviance's increase.
-    others : (k, P) array
-        All parameters at each point.
-    low, high : float
-        Where zeta reaches -/+ the quantile; the bound of the parameter where it does not.
+    ready : Profiler or None
+        Whose parameters the optimum is in; None for a point that is no start.
+    optimum : Optimum or None
+        The minimum in these parameters.
     """
 
-    x: Floats
-    zeta: Floats
-    others: Floats
-    low: float
-    high: float
+    ready: Profiler | None = None
+    optimum: Optimum | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,75 +65,66 @@ class Profiler:
         The fit.
     scale : (P,) array
         Units of the optimizer.
+    orders : tuple of tuple of int
+        The effects of each term of the design, in the order in which the parameters have them.
     """
 
     objective: Objective
     optimum: Optimum
     scale: Floats
+    orders: tuple[tuple[int, ...], ...]
 
     @property
-    def x(self) -> Floats:
-        """Estimates."""
-        return self.optimum.evaluation.x
+    def effort(self) -> int:
+        """Steps towards the modes so far, halved ones included."""
+        return int(self.objective.steps + self.objective.halvings)
 
-    def trace(self, k: int, quantile: float, *, low: float = -np.inf) -> Trace:
-        """Profile parameter k to zeta = -/+ quantile, not below ``low``."""
-        H = self.optimum.hessian
-        covariance = 2.0 * np.linalg.pinv(H / np.outer(self.scale, self.scale), hermitian=True)
-        se = float(np.sqrt(covariance[k, k])) / self.scale[k]
-        points = [(float(self.x[k]), 0.0, self.x)]
-        ends = []
-        for sign in (-1.0, 1.0):
-            found, limit = self._side(k, sign, quantile, se, low)
-            points += found
-            ends.append(limit)
-        points.sort(key=lambda point: point[0])
-        return Trace(
-            np.array([p[0] for p in points]), np.array([p[1] for p in points]), np.array([p[2] for p in points]), *ends
+    def point(self, optimum: Optimum) -> GlmmPoint:
+        """Say where an optimum is in the user's columns."""
+        problem, layout, x = self.objective.problem, self.objective.layout, optimum.evaluation.x
+        roots: list[Floats] = [np.empty(0)] * len(problem.order)
+        for i, L in zip(problem.order, layout.parameters.Lambdas(x[: layout.k]), strict=True):
+            roots[i] = np.empty_like(L)
+            roots[i][list(self.orders[i])] = L
+        return GlmmPoint(
+            deviance=optimum.evaluation.deviance,
+            roots=tuple(roots),
+            sigma=1.0,
+            beta=x[layout.k : layout.k + layout.p],
+            converged=optimum.status is Status.CONVERGED,
+            alpha=x[layout.k + layout.p :],
+            ready=self,
+            optimum=optimum,
         )
 
-    def _side(
-        self, k: int, sign: float, quantile: float, se: float, low: float
-    ) -> tuple[list[tuple[float, float, Floats]], float]:
-        """Secants on zeta from the estimate outwards."""
-        x0 = float(self.x[k])
-        inner, outer = (x0, 0.0), None
-        points: list[tuple[float, float, Floats]] = []
-        warm, x = self.optimum, x0 + sign * quantile * se
-        for _ in range(_MOST_FITS):
-            x = max(x, low)
-            if abs(x) > _FLAT and k < self.objective.layout.k:
-                return points, sign * np.inf
-            found = self._held(warm, k, x)
-            if found is None:  # no likelihood there: nearer to the last good point
-                x = 0.5 * (x + inner[0])
-                continue
-            zeta = sign * float(np.sqrt(max(found.evaluation.deviance - self.optimum.evaluation.deviance, 0.0)))
-            points.append((x, zeta, found.evaluation.x))
-            size = abs(zeta)
-            if abs(size - quantile) < _CLOSE:
-                return points, x
-            if size < quantile:
-                if x <= low:
-                    return points, low
-                inner, warm = (x, size), found
-            else:
-                outer = (x, size)
-            if outer is None:
-                slope = (size - 0.0) / (x - x0)
-                reach = (quantile - size) / slope if slope != 0.0 else sign * se
-                x = x + np.clip(1.02 * reach, -4.0 * abs(x - x0) - se, 4.0 * abs(x - x0) + se)
-            else:
-                x = inner[0] + (quantile - inner[1]) * (outer[0] - inner[0]) / (outer[1] - inner[1])
-        return points, x
+    def se(self, k: int) -> float:
+        """Standard error of parameter k."""
+        H = self.optimum.hessian / np.outer(self.scale, self.scale)
+        variance = 2.0 * np.linalg.pinv(H, hermitian=True)[k, k]
+        return float(np.sqrt(max(variance, 0.0)) / self.scale[k])
 
-    def _held(self, warm: Optimum, k: int, value: float) -> Optimum | None:
-        """Minimize over all but parameter k, held at a value."""
+    def position(self, kind: str, term: int, a: int) -> int:
+        """Where a parameter is: the standard deviation of an effect, the first correlation of a term, a coefficient."""
+        layout = self.objective.layout
+        if kind == "fixed":
+            return layout.k + a
+        if kind == "family":
+            return layout.k + layout.p + a
+        share = layout.parameters.slices[self.objective.problem.order.index(term)]
+        if kind == "sd":
+            return share.start + self.orders[term].index(a)
+        return share.start + len(self.orders[term])
+
+    def held(self, warm: Optimum, k: int, value: float, along: float) -> Optimum | None:
+        """Minimize over all but parameter k, held at a value; None where there is no likelihood.
+
+        The others start where they are after a step ``along`` of the parameter, to first order.
+        """
         at, H = warm.evaluation, warm.hessian
-        free = np.array([i for i in range(len(at.x)) if i != k])
+        free = np.array([i for i in range(len(at.x)) if i != k], dtype=int)
         step = np.zeros(len(at.x))
         step[k] = value - at.x[k]
-        step[free] = -np.linalg.lstsq(H[np.ix_(free, free)], H[free, k] * step[k], rcond=None)[0]
+        step[free] = -np.linalg.lstsq(H[np.ix_(free, free)], H[free, k] * along, rcond=None)[0]
         length = float(np.linalg.norm(step * self.scale))
         tol = 1e-10 if self.objective.nodes is None else 1e-8
         for share in (1.0, 0.0):  # along the tangent, or the held parameter alone
@@ -142,33 +132,144 @@ class Profiler:
             us = self.objective.predicted_modes(at, step, length)
             first = self.objective.value(at.x + step, us, [None] * len(us), tol)
             if np.isfinite(first.deviance):
-                return minimize_jointly(self.objective, first, self.scale, tol=_TOLERANCE, max_iterations=60, held=k)
+                return minimize_jointly(
+                    self.objective,
+                    first,
+                    self.scale,
+                    tol=_TOLERANCE,
+                    max_iterations=_HELD_ITERATIONS,
+                    held=(k,),
+                    effort=_HELD_EFFORT,
+                )
         return None
 
 
-def profiler(design: Design, record: GlmmRecord, control: Control) -> Profiler | None:
-    """Make a fit ready for profiles; None where its covariance structures have no standard deviations of their own."""
-    terms = []
-    for term in design.terms:
-        if isinstance(term.template, Unstructured):
-            terms.append(replace(term, template=Polar(term.m)))
-        elif isinstance(term.template, Diagonal) and term.template.size == term.m:
-            terms.append(term)
-        else:
-            return None
+@dataclass(slots=True, eq=False)
+class _Tally:
+    """Steps that the held fits of a parameter took."""
+
+    spent: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GlmmSlice:
+    """One parameter held.
+
+    Attributes
+    ----------
+    ready : Profiler
+        The fit, with the parameter in a place of its own.
+    kind : {"sd", "cor", "fixed", "family"}
+        What it is.
+    term, a, b : int
+        Term and effects of a standard deviation or correlation; position a of a coefficient.
+    tally : _Tally
+        What its fits took so far; beyond a limit none is tried.
+    """
+
+    ready: Profiler
+    kind: Literal["sd", "cor", "fixed", "family"]
+    term: int
+    a: int
+    b: int
+    tally: _Tally = field(default_factory=_Tally)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Ends of its range."""
+        return {"sd": (0.0, np.inf), "cor": (-1.0, 1.0)}.get(self.kind, (-np.inf, np.inf))
+
+    @property
+    def closed(self) -> bool:
+        """Yes: standard deviations may be zero and correlations one."""
+        return True
+
+    @property
+    def first(self) -> float:
+        """Its standard error."""
+        k = self.ready.position(self.kind, self.term, self.a)
+        error = self.ready.se(k)
+        if self.kind == "cor":
+            error *= (1.0 + self.ready.optimum.evaluation.x[k] ** 2) ** -1.5  # r = t / sqrt(1 + t^2)
+        return error
+
+    def of(self, point: Point) -> float:
+        """Its value at a point."""
+        if self.kind == "sd":
+            return point.sd(self.term, self.a)
+        if self.kind == "cor":
+            return point.correlation(self.term, self.a, self.b)
+        assert point.alpha is not None
+        return float((point.beta if self.kind == "fixed" else point.alpha)[self.a])
+
+    def solve(self, x: float, warm: Point) -> Point:
+        """Minimize with the parameter held at x, from a nearby solution."""
+        assert isinstance(warm, GlmmPoint)
+        ready, found = self.ready, None
+        before, k = ready.effort, ready.position(self.kind, self.term, self.a)
+        start = warm.optimum if warm.ready is ready and warm.optimum is not None else ready.optimum
+        t = float(start.evaluation.x[k])
+        value, along = x, x - t
+        if self.kind == "cor":  # a parameter t with r = t / sqrt(1 + t^2), in which the others are far from linear
+            value = float(np.sign(x) * min(abs(x) / np.sqrt(max(1.0 - x * x, 1e-300)), _FLAT))
+            along = (x - t / np.sqrt(1.0 + t * t)) * (1.0 + t * t) ** 1.5
+            along = float(np.clip(along, -abs(value - t), abs(value - t)))
+        if self.tally.spent < _SLICE_EFFORT:
+            with np.errstate(all="ignore"), suppress(np.linalg.LinAlgError):
+                found = ready.held(start, k, value, along)
+        self.tally.spent += ready.effort - before
+        if found is None:
+            return replace(warm, deviance=np.nan, converged=False)
+        return ready.point(found)
+
+
+def has_profiles(design: Design) -> bool:
+    """Whether the covariance structures have standard deviations of their own."""
+    templates = [term.template for term in design.terms]
+    return all(isinstance(t, Unstructured) or (isinstance(t, Diagonal) and t.size == t.m) for t in templates)
+
+
+def profiler(
+    design: Design, record: GlmmRecord, control: Control, first: tuple[int, Sequence[int]] | None = None
+) -> Profiler | None:
+    """Make a fit ready for profiles; None where its deviance has no finite derivatives.
+
+    Parameters
+    ----------
+    design, record, control
+        The fit, with covariance structures that have profiles.
+    first : (int, sequence of int), optional
+        A term and the effects of it that come first among its parameters.
+    """
+    orders = [tuple(range(term.m)) for term in design.terms]
+    if first is not None:
+        i, effects = first
+        orders[i] = (*effects, *(a for a in orders[i] if a not in effects))
+    terms = [
+        replace(
+            term,
+            columns=tuple(term.columns[a] for a in order),
+            template=Polar(term.m) if isinstance(term.template, Unstructured) else term.template,
+        )
+        for term, order in zip(design.terms, orders, strict=True)
+    ]
     moved = replace(design, terms=tuple(terms))
     problem = assemble(moved, record.family, record.auxiliary, expected=record.expected)
     nodes = gauss_hermite(record.nagq, problem.whole.m) if record.nagq > 1 else None
     objective = Objective(problem, nodes)
-    theta = problem.layout.parameters.join([record.Lambda[i] for i in problem.order])
+    theta = problem.layout.parameters.join([record.Lambda[i][list(orders[i])] for i in problem.order])
     x = np.concatenate([theta, record.beta, record.alpha])
     scale = _scale(problem)
     none: list[None] = [None] * len(objective.blocks)
-    first = objective.value(x, none, none, 1e-10)
-    if not np.isfinite(first.deviance):
-        return None
-    optimum = minimize_jointly(objective, first, scale, tol=_TOLERANCE, max_iterations=control.max_iterations)
-    return Profiler(objective, optimum, scale)
+    with np.errstate(all="ignore"):
+        start = objective.value(x, none, none, 1e-10)
+        if not np.isfinite(start.deviance):
+            return None
+        try:
+            optimum = minimize_jointly(objective, start, scale, tol=_TOLERANCE, max_iterations=control.max_iterations)
+        except np.linalg.LinAlgError:
+            return None
+    return Profiler(objective, optimum, scale, tuple(orders))
 
 
 def _scale(problem: Problem) -> Floats:

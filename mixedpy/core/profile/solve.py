@@ -52,6 +52,8 @@ class Point:
         Fixed effects.
     converged : bool
         Whether the optimizer's criteria were met.
+    alpha : (s,) array or None
+        Coefficients of the predictors of a family's own, of a generalized model.
     """
 
     deviance: float
@@ -59,6 +61,7 @@ class Point:
     sigma: float
     beta: Floats
     converged: bool
+    alpha: Floats | None = None
 
     def sd(self, term: int, a: int) -> float:
         """Standard deviation of an effect."""

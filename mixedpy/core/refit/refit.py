@@ -144,10 +144,11 @@ def refit_reduced(
 def in_lockstep(engine: Engine) -> bool:
     """Whether the responses advance together: nested terms always do, crossed ones in small designs.
 
-    Parameters are then entries of Lambda; a factorization that was asked for and is another one is used.
+    Parameters are then entries of Lambda, and there are fixed effects; a factorization that was asked for and is
+    another one is used.
     """
     factor = engine.factor
-    if not entries_are_parameters(engine.parameters.templates):
+    if engine.cross_products.p == 0 or not entries_are_parameters(engine.parameters.templates):
         return False
     if isinstance(factor, Schur):
         return isinstance(factor.storage, DenseStorage) and small(engine.cross_products)

@@ -51,7 +51,7 @@ class Sampler:
     Raises
     ------
     ValueError
-        If the model has more columns of Z outside its first term than :data:`MOST_TRAILING`.
+        If the model has more columns of Z outside its first term than :data:`MOST_TRAILING`, or no fixed effects.
     """
 
     def __init__(self, engine: Engine, roots: Sequence[Floats], sigma: float):
@@ -59,6 +59,8 @@ class Sampler:
         self.sigma = sigma
         self.roots = [engine.conditioned.conditioned_Lambda(i, roots[i]) for i in cp.order]
         m, J, p = cp.m[0], cp.J[0], cp.p
+        if p == 0:
+            raise ValueError("no fixed effects")
         trailing = sum(m * J for m, J in zip(cp.m[1:], cp.J[1:], strict=True))
         if trailing > MOST_TRAILING:
             raise ValueError(f"{trailing} columns outside the first term")
