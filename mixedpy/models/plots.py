@@ -12,7 +12,7 @@ from scipy.special import ndtri
 
 from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.design import Schema
-from mixedpy.errors import DataError, MixedpyError
+from mixedpy.errors import DataError
 from mixedpy.inference.curves import averaged, level_curves
 from mixedpy.inference.fitted import fitted, residuals
 from mixedpy.inference.glmm.residuals import quantile_residuals
@@ -324,8 +324,6 @@ class Plots:
         ax : Axes or sequence of Axes, optional
             Where to draw, one for each parameter.
         """
-        if isinstance(self.fit.record, GlmmRecord):
-            raise MixedpyError("profiles of generalized fits have no plot; fit.profile().zeta holds their points")
         return one_or_all(self.fit.profile(parm).plot(kind, levels=levels, ax=ax))
 
     def _effect(self, rows: pd.DataFrame, x: str, by: str | None, level: float) -> EffectPanel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -56,9 +57,12 @@ def test_every_kind_is_drawn(name: str, kind: str, fits: dict[str, mp.GlmmFit]) 
     assert all(axis.has_data() for axis in axes)
 
 
-def test_profiles_are_refused_in_words(fits: dict[str, mp.GlmmFit]) -> None:
-    with pytest.raises(mp.MixedpyError, match="no plot"):
-        fits["shares"].plot.profile()
+@pytest.mark.parametrize("kind", ["zeta", "density"])
+def test_profiles(fits: dict[str, mp.GlmmFit], kind: Literal["zeta", "density"]) -> None:
+    fit = fits["shares"]
+    axes = flat(fit.plot.profile(kind=kind))
+    assert len(axes) == len(fit.confint())
+    assert all(axis.has_data() for axis in axes)
 
 
 def test_modes_have_their_own_errors(fits: dict[str, mp.GlmmFit]) -> None:
