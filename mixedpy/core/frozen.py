@@ -9,6 +9,8 @@ import numpy as np
 
 __all__ = ["freeze_arrays", "read_only", "sealed"]
 
+_HOLDERS = (np.ndarray, tuple)
+
 _Class = TypeVar("_Class", bound=type)
 _Value = TypeVar("_Value")
 
@@ -52,12 +54,16 @@ def _sentence(frozen: object, name: str, done: str) -> str:
 
 def read_only(value: _Value) -> _Value:
     """A view of an array that cannot be written, or a tuple of such; anything else as it is. Nothing is copied."""
-    if isinstance(value, np.ndarray) and value.flags.writeable:
+    if isinstance(value, np.ndarray):
+        if not value.flags.writeable:
+            return value
         view = value.view()
-        view.flags.writeable = False
+        view.setflags(write=False)
         return cast(_Value, view)
-    if isinstance(value, tuple) and any(isinstance(item, np.ndarray) for item in value):
-        return cast(_Value, tuple(read_only(item) for item in value))
+    if isinstance(value, tuple):
+        for item in value:
+            if isinstance(item, np.ndarray):
+                return cast(_Value, tuple(map(read_only, value)))
     return value
 
 
@@ -65,6 +71,7 @@ def freeze_arrays(record: Any) -> None:
     """Put read-only views in the place of the arrays of a frozen dataclass with slots, in its ``__post_init__``."""
     for name in record.__slots__:
         value = getattr(record, name)
-        frozen = read_only(value)
-        if frozen is not value:
-            object.__setattr__(record, name, frozen)
+        if isinstance(value, _HOLDERS):
+            frozen = read_only(value)
+            if frozen is not value:
+                object.__setattr__(record, name, frozen)

@@ -36,8 +36,6 @@ class _Column:
     weight: Floats  # w^2, (J,)
     X: Floats  # Z_u'X, (p, J)
     GX: Floats  # (X'X)^-1 X'Z_u, (p, J)
-    P: Floats  # (X'X)^-1 X'Z_u Z_u'X, (p, p)
-    weighted_P: Floats  # the same with w^2 between
 
 
 def moment_start(cp: CrossProducts) -> list[Floats]:
@@ -85,24 +83,21 @@ def moment_starts(cp: CrossProducts, random: Sequence[Floats], fixed: Floats, sq
     Q[k] = square - np.einsum("xb,xb->b", beta, fixed)
     T[k, k] = cp.n - p
     columns: list[list[_Column]] = []
+    P, weighted_P = np.empty((k, p, p)), np.empty((k, p, p))
     u = 0
     for m, own, right, z in zip(cp.m, cp.own, cp.right, random, strict=True):
-        X = right[:, :p]
-        GX = np.matmul(G, X)
-        term = []
-        for a in range(m):
-            A, E = own[a, a], z[a] - X[a].T @ beta
-            weight = (1.0 + _PRIOR_RATIO * A) ** -2
-            rest = A - np.einsum("xj,xj->j", X[a], GX[a])
-            Q[u + a] = weight @ (E * E)
-            T[u + a, k], T[k, u + a] = weight @ rest, rest.sum()
-            term.append(_Column(weight, X[a], GX[a], GX[a] @ X[a].T, GX[a] @ (X[a] * weight).T))
-        for a in range(m):
-            for b in range(m):
-                N = own[a, b]
-                x = np.einsum("xj,xj->j", X[a], GX[b])
-                T[u + a, u + b] += term[a].weight @ (N * (N - 2.0 * x))
-        columns.append(term)
+        share, diagonal = slice(u, u + m), np.arange(m)
+        X = right[:, :p]  # (m, p, J)
+        GX, XT = np.matmul(G, X), X.transpose(0, 2, 1)
+        A, E = own[diagonal, diagonal], z - np.matmul(XT, beta)
+        weight = (1.0 + _PRIOR_RATIO * A) ** -2
+        x = np.einsum("axj,bxj->abj", X, GX)
+        rest = A - x[diagonal, diagonal]
+        Q[share] = np.einsum("aj,ajb->ab", weight, E * E)
+        T[share, k], T[k, share] = np.einsum("aj,aj->a", weight, rest), rest.sum(1)
+        T[share, share] = np.einsum("aj,abj->ab", weight, own * (own - 2.0 * x))
+        P[share], weighted_P[share] = np.matmul(GX, XT), np.matmul(GX * weight[:, None], XT)
+        columns.append([_Column(weight[a], X[a], GX[a]) for a in range(m)])
         u += m
     first = np.concatenate([[0], np.cumsum(cp.m)])
     for (i, l), blocks in cp.cross.items():
@@ -111,10 +106,7 @@ def moment_starts(cp: CrossProducts, random: Sequence[Floats], fixed: Floats, sq
                 forward, backward = _crossed(blocks, blocks.values[a, b], one, two)
                 T[first[i] + a, first[l] + b] += forward
                 T[first[l] + b, first[i] + a] += backward
-    every = [column for term in columns for column in term]
-    for u, one in enumerate(every):
-        for v, two in enumerate(every):
-            T[u, v] += np.vdot(one.weighted_P.T, two.P)
+    T[:k, :k] += weighted_P.transpose(0, 2, 1).reshape(k, -1) @ P.reshape(k, -1).T
     tau = np.linalg.lstsq(T, Q, rcond=None)[0]
     residual = np.maximum(tau[k], 0.05 * Q[k] / T[k, k])
     usable = residual > 0
