@@ -61,3 +61,14 @@ def test_coverage_counts_every_target() -> None:
     rows = [line for line in done.stdout.splitlines() if line.startswith(("| mean", "| new"))]
     assert len(rows) == 12
     assert all(row.count("%") == 5 for row in rows)
+
+
+@pytest.mark.parametrize(("script", "rows"), [("calibration.py", 7), ("boundary.py", 25)])
+def test_calibration_has_a_row_for_every_design(script: str, rows: int) -> None:
+    """With one data set all rates are 0 or 100."""
+    command = [sys.executable, str(FOLDER / script), "--simulations", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(FOLDER.parent)})
+    table = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("| ")]
+    found = [row for row in table if not row[0].startswith((" design", " ---"))]
+    assert len(found) == rows
+    assert {cell.strip() for row in found for cell in row[-3:]} <= {"0.0", "100.0"}
