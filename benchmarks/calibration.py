@@ -109,7 +109,7 @@ def pvalues(full: mp.Prepared, reduced: mp.Prepared, y: Floats, rng: np.random.G
     """p values of the effect of x by each of ``METHODS``."""
     fit = full.fit(y)
     tests = [fit.contrast("x", ddf=ddf) for ddf in ("kenward-roger", "satterthwaite", None)]
-    found = [float(test.filter(like="Pr(").iloc[0, 0]) for test in tests]
+    found = [float(test.filter(like="Pr(").to_numpy(float)[0, 0]) for test in tests]
     fits = reduced.fit(y, reml=False), full.fit(y, reml=False)
     table = mp.anova(*fits, names=["without", "with"], nsim=NULL_DRAWS, seed=rng)
     return [*found, *(float(table[column].iloc[1]) for column in ("Pr(>Chisq)", "Pr(simulated)"))]

@@ -84,7 +84,8 @@ def row(name: str, setting: Setting, sets: int) -> str:
         errors.append(fit.se.to_numpy())
         sds.append(float(fit.theta.iloc[0]))
         own.append(fit.auxiliary.to_numpy())
-        own_errors.append(np.sqrt(np.diag(fit.vcov(full=True)))[2:])
+        names = fit.auxiliary.index
+        own_errors.append(np.sqrt(np.diag(fit.vcov(full=True).loc[names, names])))
     b, se = np.array(estimates), np.array(errors)
     cover = (np.abs(b - truth) < 1.959964 * se).mean(axis=0)
     cells = [name]

@@ -72,3 +72,10 @@ def test_calibration_has_a_row_for_every_design(script: str, rows: int) -> None:
     found = [row for row in table if not row[0].startswith((" design", " ---"))]
     assert len(found) == rows
     assert {cell.strip() for row in found for cell in row[-3:]} <= {"0.0", "100.0"}
+
+
+def test_recovery_has_a_row_for_every_family() -> None:
+    families = ["Poisson", "negative binomial, NB2"]
+    command = [sys.executable, str(FOLDER / "recovery.py"), "--sets", "2", *families]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(FOLDER.parent)})
+    assert [row.split("|")[1].strip() for row in done.stdout.splitlines()[2:]] == families
