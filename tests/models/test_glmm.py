@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pandas as pd
@@ -251,3 +252,31 @@ def test_update_of_a_formula_with_functions_of_the_user():
     )
     assert fit.update(". ~ . - high(HEIGHT)").formula == "TICKS ~ (1 | BROOD)"
     assert fit.update(". ~ . + YEAR").formula == "TICKS ~ high(HEIGHT) + (1 | BROOD) + YEAR"
+
+
+@pytest.mark.parametrize(
+    ("formula", "options", "shown"),
+    [
+        ("count ~ x + (1 | g)", {"family": "poisson", "ziformula": "~ x"}, True),
+        ("count ~ x + (1 | g)", {"family": "hurdle_nbinom2"}, True),
+        ("count ~ x + (1 | g)", {"family": "nbinom1"}, True),
+        ("share ~ x + (1 | g)", {"family": "beta"}, True),
+        ("count ~ x + (1 | g)", {"family": "nbinom2"}, False),  # in the line of the family, as in R
+        ("positive ~ x + (1 | g)", {"family": "gamma(log)"}, False),  # the residual standard deviation
+        ("count ~ x + (1 | g)", {"family": "poisson"}, False),
+    ],
+)
+def test_the_summary_has_the_parameters_of_the_distribution(formula: str, options: dict[str, str], shown: bool) -> None:
+    fit = mp.glmer(formula, simulated(4), **options)  # type: ignore[arg-type]
+    summary = fit.summary()
+    written = json.loads(summary.to_json())["distribution"]
+    for text in (str(summary), summary._repr_html_(), summary.to_markdown()):
+        assert ("Parameters of the distribution" in text) is shown
+        for name, value in fit.auxiliary.items():
+            assert (name in text and f"{abs(value):.9f}"[:3] in text) or not shown
+    if shown:
+        table = pd.DataFrame(written).set_index("term")
+        pd.testing.assert_series_equal(table["estimate"], fit.auxiliary, check_names=False)
+        np.testing.assert_allclose(table["std_error"], summary.tables["auxiliary"]["Std. Error"])
+    else:
+        assert written == []

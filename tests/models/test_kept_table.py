@@ -140,7 +140,7 @@ def test_a_generalized_fit_notices_a_changed_column(reader):
     data, fit = counts()
     getattr(fit, reader)()
     data["amd"] = data["amd"].to_numpy()[::-1]
-    with pytest.raises(mp.DataError, match="restore .*amd"):
+    with pytest.raises(mp.DataError, match=r"restore .*amd"):
         getattr(fit, reader)()
 
 
