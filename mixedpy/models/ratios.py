@@ -135,7 +135,7 @@ def _described(fits: Fits) -> list[str]:
 def _distribution(fit: LmmFit | GlmmFit) -> str:
     if not isinstance(fit.record, GlmmRecord):
         return "gaussian"
-    zeros = cast("GlmmFit", fit).request.ziformula
+    zeros = fit.request.ziformula
     return f"{fit.record.family.name} ({fit.record.family.link})" + ("" if zeros is None else f", zeros {zeros}")
 
 
