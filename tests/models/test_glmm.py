@@ -328,3 +328,13 @@ def test_contrasts_of_a_factor_that_is_left_out_go_with_it(family: str | None) -
         fit.update(". ~ x + (1 | g)", contrasts=given)
     if isinstance(fit, mp.GlmmFit):
         assert fit.drop1().loc["f", "LRT"] == pytest.approx(smaller.deviance - fit.deviance)
+
+
+def test_weights_beside_counts(cbpp: pd.DataFrame, fit: mp.GlmmFit) -> None:
+    data = cbpp.assign(w=2.0)
+    doubled = data.assign(incidence=2 * data["incidence"], size=2 * data["size"])
+    weighted, direct = mp.glmer(HERD, data, weights="w"), mp.glmer(HERD, doubled)
+    pd.testing.assert_series_equal(weighted.fixef, direct.fixef)
+    assert weighted.loglik == pytest.approx(direct.loglik)
+    with pytest.raises(ValueError, match="the numbers of trials of a beta-binomial response"):
+        mp.glmer(HERD, data, family="beta_binomial", weights="w")
