@@ -12,7 +12,7 @@ from mixedpy.core.arrays import Design
 from mixedpy.core.frozen import read_only
 from mixedpy.core.rank import independent_columns
 from mixedpy.design.columns import Basis, Column, Factor, Floats, Numeric, as_numbers
-from mixedpy.design.encode import ColumnPool, encode
+from mixedpy.design.encode import ColumnPool, Encoding, encode
 from mixedpy.design.evaluate import CONSTANTS, Evaluator, UserFunction
 from mixedpy.design.frame import (
     Frame,
@@ -169,12 +169,11 @@ def build(
         raise DataError(f"{frame.n} rows cannot determine {len(kept)} fixed effects; use fewer terms or more data")
     if dropped:
         encoding = encoding.keep(kept)
-        _warn_dropped(dropped)
+        _warn_dropped("X", dropped)
 
-    zero_encoding = None if zero_terms is None else encode(zero_terms, values, contrasts)
-    zero_columns = None
-    if zero_encoding is not None:
-        zero_columns = np.stack([pool.arrays[k] for k in pool.positions(zero_encoding, values)], axis=1)
+    zero_encoding, zero_columns = None, None
+    if zero_terms is not None:
+        zero_encoding, zero_columns = _zeros(encode(zero_terms, values, contrasts), values, pool)
 
     design = Design(
         y=y,
@@ -365,11 +364,23 @@ def _copied(values: Floats) -> Floats:
     return copy
 
 
-def _warn_dropped(dropped: tuple[str, ...]) -> None:
+def _zeros(encoding: Encoding, values: Mapping[str, Column], pool: ColumnPool) -> tuple[Encoding, Floats]:
+    """The columns of the zeros' formula, without those that depend linearly on columns before them."""
+    columns = [pool.arrays[k] for k in pool.positions(encoding, values)]
+    kept = independent_columns(columns).tolist()
+    if not kept:
+        raise DataError(f"the columns of the zeros' formula ({', '.join(encoding.names)}) are all zero")
+    if len(kept) < len(columns):
+        _warn_dropped("the formula of the zeros", tuple(n for k, n in enumerate(encoding.names) if k not in kept))
+        encoding = encoding.keep(kept)
+    return encoding, np.stack([columns[k] for k in kept], axis=1)
+
+
+def _warn_dropped(what: str, dropped: tuple[str, ...]) -> None:
     warn(
         RankDeficiencyWarning(
-            f"X is rank deficient: columns that depend linearly on columns before them were dropped ({len(dropped)}): "
-            + ", ".join(dropped)
+            f"{what} is rank deficient: columns that depend linearly on columns before them were dropped "
+            f"({len(dropped)}): {', '.join(dropped)}"
         )
     )
 

@@ -155,7 +155,7 @@ def one_sided(text: str, functions: Iterable[str] = ()) -> Terms:
     Raises
     ------
     FormulaError
-        If it cannot be read, has a left side, or has random terms.
+        If it cannot be read, has a left side, or has random terms or an offset.
 
     Examples
     --------
@@ -171,7 +171,10 @@ def one_sided(text: str, functions: Iterable[str] = ()) -> Terms:
         raise FormulaError(
             "random terms are not available in this formula; give fixed terms", source, rhs.start, rhs.stop
         )
-    return expand(fixed, source, functions=frozenset(functions))
+    found = expand(fixed, source, functions=frozenset(functions))
+    for node in found.offsets[:1]:
+        raise FormulaError("offset() is not available in this formula; leave it out", source, node.start, node.stop)
+    return found
 
 
 @lru_cache(maxsize=256)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -109,14 +109,18 @@ def check_same_data(fits: Fits, names: Sequence[str]) -> None:
 
 
 def _columns(fit: LmmFit | GlmmFit) -> Iterator[tuple[tuple[str, str], Floats]]:
-    """Columns of X and Z that are numbers or indicators of a level, by the names of their variables and their own."""
+    """Columns that are numbers or indicators of a level, by the names of their variables and their own."""
     schema, design = fit.schema, fit.design
-    encodings: list[tuple[Encoding, tuple[int, ...]]] = [(schema.fixed, design.fixed)]
-    encodings += [(names.encoding, term.columns) for names, term in zip(schema.terms, design.terms, strict=True)]
-    for encoding, positions in encodings:
-        for key, name, position in zip(encoding.keys, encoding.names, positions, strict=True):
+    parts: list[tuple[Encoding, Iterable[Floats]]] = [(schema.fixed, [design.columns[k] for k in design.fixed])]
+    for names, term in zip(schema.terms, design.terms, strict=True):
+        parts.append((names.encoding, [design.columns[k] for k in term.columns]))
+    zeros = fit.record.auxiliary[-1] if isinstance(fit.record, GlmmRecord) and schema.zeros is not None else None
+    if schema.zeros is not None and zeros is not None:
+        parts.append((schema.zeros, zeros.T))
+    for encoding, columns in parts:
+        for key, name, column in zip(encoding.keys, encoding.names, columns, strict=True):
             if all(part.coding in _BY_LEVEL for part in key):
-                yield (":".join(part.variable for part in key), name), design.columns[position]
+                yield (":".join(part.variable for part in key), name), column
 
 
 def _groups(fit: LmmFit | GlmmFit) -> Iterator[tuple[str, Any]]:

@@ -55,8 +55,8 @@ def glmer(
         One-sided formula of the zeros, ``"~ x"``: makes a family of counts zero-inflated, and gives the predictors of
         the zeros of a hurdle family; by default an intercept.
     weights : str or (n,) array, optional
-        Numbers of trials of a binomial response; weights that divide the dispersion of gaussian, gamma and inverse
-        gaussian responses; frequencies otherwise.
+        Numbers of trials of a binomial response, or what multiplies those of ``cbind``; weights that divide the
+        dispersion of gaussian, gamma and inverse gaussian responses; frequencies otherwise.
     offset : str or (n,) array, optional
         Known part of the linear predictor. As for :func:`mixedpy.lmer` a Series is aligned by its row labels.
     contrasts, covariances, na_action, functions

@@ -34,7 +34,7 @@ from mixedpy.models.glmm_testing import GlmmTesting
 from mixedpy.models.prediction import Scale
 from mixedpy.models.request import KEEP, Column, Keep, NaAction
 from mixedpy.models.summary import Summary
-from mixedpy.models.update import update_formula
+from mixedpy.models.update import remaining_contrasts, update_formula
 from mixedpy.models.views import Views
 from mixedpy.report.html import print_html
 from mixedpy.report.text import print_text
@@ -385,7 +385,8 @@ class GlmmFit(Estimated, Views, Checking, GlmmTesting, GlmmIntervals):
         Parameters
         ----------
         formula : str, optional
-            The new formula; a dot stands for the old left or right side, as in R: ``". ~ . + x - (1 | g)"``.
+            The new formula; a dot stands for the old left or right side, as in R: ``". ~ . + x - (1 | g)"``. Contrasts
+            of factors that it lacks are left out.
         data, family, nagq, laplace, ziformula, weights, offset, contrasts, covariances, na_action, control, functions
             As for :func:`mixedpy.glmer`; those not given stay as they were.
         start : array or dict, optional
@@ -411,7 +412,11 @@ class GlmmFit(Estimated, Views, Checking, GlmmTesting, GlmmIntervals):
             "functions": functions,
         }
         changed = {name: value for name, value in options.items() if value is not KEEP}
-        new = self.request.formula if formula is None else update_formula(self.formula, formula, self.schema.functions)
+        new = self.request.formula
+        if formula is not None:
+            new = update_formula(self.formula, formula, self.schema.functions)
+            kept = remaining_contrasts(self.request.contrasts, new, changed.get("functions", self.request.functions))
+            changed.setdefault("contrasts", kept)
         return fit_glmm_request(replace(self.request, formula=new, start=start, **changed))
 
     def __str__(self) -> str:

@@ -64,6 +64,11 @@ def build_glmm(request: GlmmRequest) -> tuple[Built, Family]:
         residual=False,
         zeros=request.ziformula,
     )
+    if isinstance(family, BetaBinomial) and built.schema.formula.counts is not None and request.weights is not None:
+        raise ValueError(
+            "cbind() gives the numbers of trials of a beta-binomial response, and trials of one row are not "
+            "independent, so that weights= cannot multiply them; leave it out"
+        )
     _check_nodes(request, built, family)
     check_response(built.design, built.schema, family)
     return built, family

@@ -120,6 +120,6 @@ def simulate_general_rows(
 def population_rows(fit: GlmmFit, newdata: Any, re_form: str | None) -> pd.Series[float]:
     """Integrate the random effects out; see :meth:`mixedpy.GlmmFit.population_mean`."""
     held = selection.select(fit.schema, re_form)
-    parts, xi = _parts(fit, newdata)
+    parts, xi = _parts(fit, newdata, chosen=held, unchosen_columns=True)
     eta = predict(parts, fit.schema, fit.record, held, newdata is None)
     return _series(fit, newdata, parts, population_mean(parts, fit.record, xi, eta, held))

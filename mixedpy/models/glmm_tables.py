@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.special import ndtr
 
 from mixedpy.core.arrays import Floats
-from mixedpy.core.family import NegativeBinomial2
+from mixedpy.core.family import Family, NegativeBinomial2
 from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import FitRecord
 from mixedpy.inference.glmm.response import of_rows
@@ -51,7 +51,13 @@ def glmm_summary_record(fit: GlmmFit, *, show_correlation: bool | None) -> Summa
         notes=_notes(fit),
         coef=_coefficients(fit),
         correlation=correlation(record) if shown else None,
+        own=None if _shown_elsewhere(record.family) else auxiliary_table(fit),
     )
+
+
+def _shown_elsewhere(family: Family) -> bool:
+    """Whether the family's one parameter is the residual standard deviation, or the size in the family's name."""
+    return family.has_scale or isinstance(family, NegativeBinomial2)
 
 
 def _scaled_residuals(fit: GlmmFit) -> Floats:

@@ -90,7 +90,8 @@ class GlmmTesting(RandomTesting):
         Raises
         ------
         DataError
-            If a term cannot be dropped on its own, or the reduced model would use other rows.
+            If a term cannot be dropped on its own, the reduced model would use other rows, or the table was changed
+            after the fit.
 
         Examples
         --------

@@ -20,6 +20,7 @@ from mixedpy.models.glmm_tables import auxiliary_table, summary_record_of
 from mixedpy.models.kept import kept_table
 from mixedpy.models.tables import wald_limits
 from mixedpy.report import parts
+from mixedpy.report.coefmat import OWN_CAPTION
 from mixedpy.report.grids import Grid, Section
 from mixedpy.report.numbers import format_numbers
 from mixedpy.report.page import Figure, Page, PageSection, figure_of, page_html
@@ -145,7 +146,7 @@ def _own_parameters(own: CoefTable) -> Grid:
     cells = [[text.strip() for text in format_numbers(values, 4)] for values in (own.estimate, own.se, lower, upper)]
     rows = tuple(zip(own.names, *cells, strict=True))
     heads = ("", "Estimate", "Std. Error", "2.5 %", "97.5 %")
-    return Grid("Parameters of the distribution", heads, (Section(None, rows),), ("Wald limits.",))
+    return Grid(OWN_CAPTION, heads, (Section(None, rows),), ("Wald limits.",))
 
 
 def _effects(fit: Fit) -> PageSection:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixedpy.core.arrays import Design, Floats
-from mixedpy.design import Built, Schema
+from mixedpy.core.arrays import Floats
+from mixedpy.core.record import FitRecord
+from mixedpy.design import Built
 from mixedpy.errors import DataError, MixedpyError, RankDeficiencyWarning
 from mixedpy.models.fitting import build_design
 from mixedpy.models.glmm_fitting import build_glmm
@@ -40,20 +41,21 @@ def kept_table(fit: LmmFit | GlmmFit) -> Any:
             built = build_design(fit.request) if isinstance(fit.request, Request) else build_glmm(fit.request)[0]
     except MixedpyError as error:
         raise DataError(f"{_CHANGED}it: {error}") from error
-    found = list(dict.fromkeys(_differences(fit.design, fit.schema, built, response=not fit.request.refitted)))
+    found = list(dict.fromkeys((*_differences(fit, built), *_zero_differences(fit, built))))
     if found:
         raise DataError(f"{_CHANGED}{', '.join(found)}")
     return fit.request.data
 
 
-def _differences(design: Design, schema: Schema, built: Built, *, response: bool) -> Iterator[str]:
-    """Name what differs; a refit has another response than the table."""
+def _differences(fit: LmmFit | GlmmFit, built: Built) -> Iterator[str]:
+    """Name what differs; a refit has another response than the table, and with it other trials of ``cbind``."""
+    design, schema, refitted = fit.design, fit.schema, fit.request.refitted
     again = built.schema
     if again.n_total != schema.n_total or not np.array_equal(again.rows, schema.rows):
         yield f"its {schema.n_total} rows, of which {len(schema.rows)} had no missing value"
         return
     new = built.design
-    if response and not _same(new.y, design.y):
+    if not refitted and not _same(new.y, design.y):
         yield f"`{schema.response}`"
     if again.fixed_names != schema.fixed_names:
         yield "the columns of " + (" + ".join(schema.term_labels) or "the fixed part")
@@ -71,9 +73,27 @@ def _differences(design: Design, schema: Schema, built: Built, *, response: bool
         for effect, k, there in zip(frozen.effects, old.columns, now.columns, strict=True):
             if not _same(new.columns[there], design.columns[k]):
                 yield f"`{effect}`"
-    for what, first, second in (("weights", design.weights, new.weights), ("offset", design.offset, new.offset)):
-        if not _same(first, second):
-            yield f"the {what}"
+    trials = refitted and schema.formula.counts is not None and fit.request.weights is None
+    if not trials and not _same(design.weights, new.weights):
+        yield "the weights"
+    if not _same(design.offset, new.offset):
+        yield "the offset"
+
+
+def _zero_differences(fit: LmmFit | GlmmFit, built: Built) -> Iterator[str]:
+    """Name the columns of the zeros' formula that differ."""
+    encoding, again = fit.schema.zeros, built.schema.zeros
+    if encoding is None or again is None or built.zeros is None or isinstance(fit.record, FitRecord):
+        return
+    if again.names != encoding.names:
+        yield "the columns of the zeros' formula"
+        return
+    columns = fit.record.auxiliary[-1]  # None for a constant
+    if columns is None or len(columns) != len(built.zeros):
+        return
+    for name, old, new in zip(encoding.names, columns.T, built.zeros.T, strict=True):
+        if not _same(new, old):
+            yield f"`{name}` of the zeros"
 
 
 def _same(first: Floats | None, second: Floats | None) -> bool:

@@ -118,11 +118,25 @@ def ratio_table(fits: Fits, labels: Sequence[str], *, note: str | None, boundary
     table.attrs["heading"] = (
         *([f"Data: {data}"] if data else []),
         "Models:",
-        *(f"{name}: {fit.schema.formula.expanded}" for name, fit in zip(labels, fits, strict=True)),
+        *(f"{name}: {line}" for name, line in zip(labels, _described(fits), strict=True)),
     )
     table.attrs["note"] = note
     table.attrs["mixtures"], table.attrs["remarks"] = mixtures, remarks
     return table
+
+
+def _described(fits: Fits) -> list[str]:
+    """The formulas of the fits, with families and formulas of zeros where these are not all one."""
+    formulas = [fit.schema.formula.expanded for fit in fits]
+    parts = [_distribution(fit) for fit in fits]
+    return formulas if len(set(parts)) == 1 else [f"{one}, {part}" for one, part in zip(formulas, parts, strict=True)]
+
+
+def _distribution(fit: LmmFit | GlmmFit) -> str:
+    if not isinstance(fit.record, GlmmRecord):
+        return "gaussian"
+    zeros = fit.request.ziformula
+    return f"{fit.record.family.name} ({fit.record.family.link})" + ("" if zeros is None else f", zeros {zeros}")
 
 
 def _columns(every: Sequence[Criteria]) -> dict[str, Floats]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mixedpy.core.glmm.fixed import fixed_deviance
 from mixedpy.core.glmm.record import GlmmRecord
@@ -13,6 +13,7 @@ from mixedpy.core.record import FitRecord, Status
 from mixedpy.errors import ConvergenceWarning, DataError, MixedpyError, RankDeficiencyWarning, warn
 from mixedpy.inference.criteria import Criteria, criteria
 from mixedpy.models import fitting, glmm_fitting
+from mixedpy.models.update import remaining_contrasts
 
 if TYPE_CHECKING:
     from mixedpy.models.glmm import GlmmFit
@@ -50,14 +51,19 @@ def without_terms(fit: LmmFit | GlmmFit, formula: str, what: str, *, method: str
         If the model would use other rows.
     """
     found: FitRecord | GlmmRecord
-    kept = fit.request.covariances if structures else None
+    changed: dict[str, Any] = {
+        "formula": formula,
+        "start": None,
+        "covariances": fit.request.covariances if structures else None,
+        "contrasts": remaining_contrasts(fit.request.contrasts, formula, fit.request.functions),
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RankDeficiencyWarning)  # given when the fit was made
         if isinstance(fit.record, GlmmRecord):
-            generalized = replace(fit.request, formula=formula, start=None, covariances=kept)
+            generalized = replace(fit.request, **changed)
             built, family = glmm_fitting.build_glmm(generalized)
         else:
-            linear = replace(fit.request, formula=formula, start=None, covariances=kept)
+            linear = replace(fit.request, **changed)
             built = fitting.build_design(linear)
     if built.design.n != fit.nobs:
         raise DataError(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from typing import Any
 
 from mixedpy.errors import FormulaError
 from mixedpy.formula.algebra import expand
 from mixedpy.formula.bars import is_structured
 from mixedpy.formula.deparse import deparse
+from mixedpy.formula.model import parse
 from mixedpy.formula.parser import parse_sides
 from mixedpy.formula.syntax import Binary, Call, Name, Node, Paren, Unary, left_spine
 
-__all__ = ["update_formula"]
+__all__ = ["remaining_contrasts", "update_formula"]
 
 
 def update_formula(old: str, template: str, functions: Collection[str] = ()) -> str:
@@ -58,6 +60,24 @@ def update_formula(old: str, template: str, functions: Collection[str] = ()) -> 
     elif not expanded.intercept:
         labels[-1] += " - 1"
     return f"{deparse(_replace_dots(new_response, response))} ~ {' + '.join(labels)}"
+
+
+def remaining_contrasts(
+    contrasts: Mapping[str, Any] | None, formula: str, functions: Collection[str] | None
+) -> Mapping[str, Any] | None:
+    """The contrasts of a fit that are of factors in the fixed part of another formula, which may lack some.
+
+    Examples
+    --------
+    >>> remaining_contrasts({"a": "contr.sum", "b": "contr.sum"}, "y ~ a + x + (1 | g)", None)
+    {'a': 'contr.sum'}
+    """
+    parsed = parse(formula, functions or ())
+    if not contrasts or parsed.has_dot:
+        return contrasts
+    terms = parsed.fixed_terms()
+    used = {terms.names[v] for term in terms.terms for v in term}
+    return {name: given for name, given in contrasts.items() if name in used}
 
 
 def _replace_dots(node: Node, by: Node) -> Node:

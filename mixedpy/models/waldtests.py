@@ -13,6 +13,7 @@ from mixedpy.inference.ddf import f_test
 from mixedpy.inference.glmm.wald import swept
 from mixedpy.inference.hypotheses import type3
 from mixedpy.models.fixedtests import chisquare_columns, droppable_terms, read_type
+from mixedpy.models.kept import kept_table
 from mixedpy.models.memo import inference_of
 from mixedpy.models.printed import AnovaTable, anova_table
 from mixedpy.models.reduced import check_response_in_table, without_terms
@@ -38,6 +39,7 @@ def wald_anova(fit: GlmmFit, type: int | str) -> AnovaTable:
 def drop1(fit: GlmmFit, scope: str | Sequence[str] | None) -> AnovaTable:
     """Test the terms that may be dropped by likelihood ratios; see ``GlmmFit.drop1``."""
     check_response_in_table(fit)
+    kept_table(fit)
     schema = fit.schema
     labels = [schema.term_labels[t] for t in droppable_terms(schema, scope)]
     own, functions = criteria(fit.record), fit.request.functions or {}

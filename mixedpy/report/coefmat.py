@@ -12,9 +12,22 @@ from mixedpy.report.numbers import format_numbers
 from mixedpy.report.records import CoefTable, Floats
 from mixedpy.report.rounding import round_decimals
 
-__all__ = ["LEGEND", "coefficient_cells", "coefficient_columns", "coefficient_lines", "format_pvalues", "stars"]
+__all__ = [
+    "LEGEND",
+    "OWN_CAPTION",
+    "OWN_COLUMNS",
+    "coefficient_cells",
+    "coefficient_columns",
+    "coefficient_lines",
+    "format_pvalues",
+    "own_cells",
+    "stars",
+]
 
 LEGEND = "0 ‘***’ 0.001 ‘**’ 0.01 ‘*’ 0.05 ‘.’ 0.1 ‘ ’ 1"
+OWN_CAPTION = "Parameters of the distribution"
+OWN_COLUMNS = ("Estimate", "Std. Error")
+
 _STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"), (0.1, "."))
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -140,6 +153,11 @@ def _format_present_pvalues(pvalues: Floats, digits: int) -> list[str]:
     present = ~np.isnan(pvalues)
     texts[present] = format_pvalues(pvalues[present], digits)
     return [str(t) for t in texts]
+
+
+def own_cells(table: CoefTable, digits: int = 4) -> list[list[str]]:
+    """Format the parameters of a distribution: estimates and standard errors, row by row."""
+    return [row[:2] for row in coefficient_cells(table, digits)]
 
 
 def coefficient_lines(table: CoefTable, digits: int = 4) -> list[str]:

@@ -8,7 +8,15 @@ from html import escape
 import numpy as np
 
 from mixedpy.report import parts
-from mixedpy.report.coefmat import LEGEND, coefficient_cells, coefficient_columns, stars
+from mixedpy.report.coefmat import (
+    LEGEND,
+    OWN_CAPTION,
+    OWN_COLUMNS,
+    coefficient_cells,
+    coefficient_columns,
+    own_cells,
+    stars,
+)
 from mixedpy.report.numbers import format_numbers
 from mixedpy.report.records import Criteria, FitHeader, Notes, PrintRecord, SummaryRecord, VarCorrRecord
 from mixedpy.report.varcorr import VARIANCE_AND_SD, varcorr_cells
@@ -91,6 +99,9 @@ def summary_html(record: SummaryRecord, digits: int = 4) -> str:
     body.append(_table("Scaled residuals", names, [texts], row_headers=0))
     body += [_varcorr(record.varcorr, digits, VARIANCE_AND_SD), _sizes(record.notes, as_double=True)]
     body.append(_coefficients(record, digits))
+    if record.own is not None:
+        cells = [[name, *row] for name, row in zip(record.own.names, own_cells(record.own, digits), strict=True)]
+        body.append(_table(OWN_CAPTION, ["", *OWN_COLUMNS], cells))
     if record.correlation is not None and len(record.coef.names) > 1:
         columns, rows, cells = parts.correlation_cells(record.coef.names, record.correlation)
         labelled = [[name, *row] for name, row in zip(rows, cells, strict=True)]

@@ -213,6 +213,8 @@ class SummaryRecord:
         Minimum, quartiles and maximum of the scaled residuals.
     correlation : (p, p) array or None
         Correlation of the fixed-effects estimates; None leaves the block out.
+    own : CoefTable or None
+        Parameters of the distribution that no other part of the print-out has, such as those of its zeros.
     """
 
     header: FitHeader
@@ -222,3 +224,4 @@ class SummaryRecord:
     notes: Notes
     coef: CoefTable
     correlation: Floats | None = None
+    own: CoefTable | None = None

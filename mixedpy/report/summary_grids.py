@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from mixedpy.report import parts
-from mixedpy.report.coefmat import LEGEND, coefficient_cells, coefficient_columns, stars
+from mixedpy.report.coefmat import (
+    LEGEND,
+    OWN_CAPTION,
+    OWN_COLUMNS,
+    coefficient_cells,
+    coefficient_columns,
+    own_cells,
+    stars,
+)
 from mixedpy.report.grids import Grid, Section, grid_latex, grid_markdown
 from mixedpy.report.records import SummaryRecord, VarCorrRecord
 from mixedpy.report.varcorr import VARIANCE_AND_SD, varcorr_cells
@@ -18,7 +26,7 @@ __all__ = ["summary_grids", "summary_json", "summary_latex", "summary_markdown"]
 
 
 def summary_grids(record: SummaryRecord, digits: int = 4) -> tuple[Grid, ...]:
-    """Lay out criteria, random effects, fixed effects and their correlations as grids of texts.
+    """Lay out criteria, random and fixed effects, the distribution's own parameters and correlations as grids.
 
     Parameters
     ----------
@@ -42,6 +50,9 @@ def summary_grids(record: SummaryRecord, digits: int = 4) -> tuple[Grid, ...]:
     grids.append(_grid("Random effects", columns, rows, labels=2, notes=notes))
     if record.coef.names:
         grids.append(_coefficients(record, digits))
+    if record.own is not None:
+        rows = [[name, *row] for name, row in zip(record.own.names, own_cells(record.own, digits), strict=True)]
+        grids.append(_grid(OWN_CAPTION, ["", *OWN_COLUMNS], rows))
     if record.correlation is not None and len(record.coef.names) > 1:
         heads, labels, cells = parts.correlation_cells(record.coef.names, record.correlation)
         labelled = [(label, *row) for label, row in zip(labels, cells, strict=True)]
@@ -99,8 +110,8 @@ def summary_json(record: SummaryRecord) -> str:
     Returns
     -------
     str
-        An object with ``method``, ``formula``, ``data``, ``criteria``, ``random``, ``fixed``, ``nobs``, ``groups``,
-        ``scaled_residuals``, ``correlation``, ``converged``, ``singular`` and ``messages``.
+        An object with ``method``, ``formula``, ``data``, ``criteria``, ``random``, ``fixed``, ``distribution``,
+        ``nobs``, ``groups``, ``scaled_residuals``, ``correlation``, ``converged``, ``singular`` and ``messages``.
     """
     table, header, notes = record.coef, record.header, record.notes
     columns = {"estimate": table.estimate, "std_error": table.se, "statistic": table.t}
@@ -133,6 +144,7 @@ def summary_json(record: SummaryRecord) -> str:
             {"term": name, **{column: _number(values[k]) for column, values in columns.items()}}
             for k, name in enumerate(table.names)
         ],
+        "distribution": _own(record),
         "columns_dropped": list(notes.dropped),
         "degrees_of_freedom": table.ddf_label,
         "correlation": None
@@ -143,6 +155,13 @@ def summary_json(record: SummaryRecord) -> str:
         "messages": _warnings(record) + ([] if notes.message is None else [notes.message]),
     }
     return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2)
+
+
+def _own(record: SummaryRecord) -> list[dict[str, Any]]:
+    if record.own is None:
+        return []
+    values = zip(record.own.names, record.own.estimate, record.own.se, strict=True)
+    return [{"term": name, "estimate": _number(one), "std_error": _number(se)} for name, one, se in values]
 
 
 def _number(value: Any) -> float | int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mixedpy.report import parts
-from mixedpy.report.coefmat import coefficient_lines
+from mixedpy.report.coefmat import OWN_CAPTION, OWN_COLUMNS, coefficient_lines, own_cells
 from mixedpy.report.formula_lines import formula_lines
 from mixedpy.report.layout import WIDTH, fill_line, matrix_lines, named_vector_lines, wrap_words
 from mixedpy.report.numbers import format_numbers
@@ -138,6 +138,9 @@ def summary_text(record: SummaryRecord, digits: int = 4, *, correlation_note: bo
     lines += _size_lines(record.notes, as_double=True)
     if record.coef.names:
         lines += ["", "Fixed effects:", *coefficient_lines(record.coef, digits)]
+    if record.own is not None:
+        cells = own_cells(record.own, digits)
+        lines += ["", f"{OWN_CAPTION}:", *matrix_lines(OWN_COLUMNS, record.own.names, cells, right=True)]
     if record.correlation is not None and len(record.coef.names) > 1:
         lines += ["", "Correlation of Fixed Effects:"]
         lines += matrix_lines(*parts.correlation_cells(record.coef.names, record.correlation))

@@ -548,6 +548,30 @@ def test_generalized_fits_that_cannot_be_compared() -> None:
         mp.anova(*probit)
 
 
+def test_predictors_of_zeros_are_compared_by_content() -> None:
+    table = _counts()
+    one = mp.glmer("c ~ x + (1 | g)", table, family="poisson", ziformula="~ z")
+    other = mp.glmer("c ~ x + z + (1 | g)", table.assign(z=-table["z"]), family="poisson", ziformula="~ z")
+    for compared in (mp.anova, mp.compare):
+        with pytest.raises(mp.DataError, match=r"`z` is not the same in the tables"):
+            compared(one, other)  # type: ignore[operator]
+
+
+def test_fits_of_one_formula_are_told_apart_by_their_distributions() -> None:
+    fits = [
+        _glmm("c ~ x + (1 | g)"),
+        _glmm("c ~ x + (1 | g)", ziformula="~ 1"),
+        _glmm("c ~ x + (1 | g)", ziformula="~ z"),
+    ]
+    assert mp.anova(*fits, names=["a", "b", "c"]).attrs["heading"][-3:] == (
+        "a: c ~ x + (1 | g), poisson (log)",
+        "b: c ~ x + (1 | g), zero-inflated poisson (log), zeros ~ 1",
+        "c: c ~ x + (1 | g), zero-inflated poisson (log), zeros ~ z",
+    )
+    alike = mp.anova(fits[0], _glmm("c ~ (1 | g)"), names=["a", "b"])
+    assert alike.attrs["heading"][-2:] == ("b: c ~ (1 | g)", "a: c ~ x + (1 | g)")
+
+
 def test_a_singular_smaller_generalized_fit_is_said_to_be_one() -> None:
     table = _counts().assign(c=lambda t: t["c"].clip(upper=3)).sort_values("c", kind="stable").reset_index(drop=True)
     table["g"] = [f"g{i % 40}" for i in range(len(table))]  # every group has counts of all sizes

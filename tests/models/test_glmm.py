@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -251,3 +253,88 @@ def test_update_of_a_formula_with_functions_of_the_user():
     )
     assert fit.update(". ~ . - high(HEIGHT)").formula == "TICKS ~ (1 | BROOD)"
     assert fit.update(". ~ . + YEAR").formula == "TICKS ~ high(HEIGHT) + (1 | BROOD) + YEAR"
+
+
+@pytest.mark.parametrize(
+    ("formula", "options", "shown"),
+    [
+        ("count ~ x + (1 | g)", {"family": "poisson", "ziformula": "~ x"}, True),
+        ("count ~ x + (1 | g)", {"family": "hurdle_nbinom2"}, True),
+        ("count ~ x + (1 | g)", {"family": "nbinom1"}, True),
+        ("share ~ x + (1 | g)", {"family": "beta"}, True),
+        ("count ~ x + (1 | g)", {"family": "nbinom2"}, False),  # in the line of the family, as in R
+        ("positive ~ x + (1 | g)", {"family": "gamma(log)"}, False),  # the residual standard deviation
+        ("count ~ x + (1 | g)", {"family": "poisson"}, False),
+    ],
+)
+def test_the_summary_has_the_parameters_of_the_distribution(formula: str, options: dict[str, str], shown: bool) -> None:
+    fit = mp.glmer(formula, simulated(4), **options)  # type: ignore[arg-type]
+    summary = fit.summary()
+    written = json.loads(summary.to_json())["distribution"]
+    for text in (str(summary), summary._repr_html_(), summary.to_markdown()):
+        assert ("Parameters of the distribution" in text) is shown
+        for name, value in fit.auxiliary.items():
+            assert (name in text and f"{abs(value):.9f}"[:3] in text) or not shown
+    if shown:
+        table = pd.DataFrame(written).set_index("term")
+        pd.testing.assert_series_equal(table["estimate"], fit.auxiliary, check_names=False)
+        np.testing.assert_allclose(table["std_error"], summary.tables["auxiliary"]["Std. Error"])
+    else:
+        assert written == []
+
+
+def test_dependent_columns_of_the_zeros_are_dropped(tmp_path: Path) -> None:
+    data = simulated(5).assign(twice=lambda t: 2.0 * t["x"] - 1.0)
+    with pytest.warns(mp.RankDeficiencyWarning, match=r"the formula of the zeros is rank deficient: .* \(1\): twice"):
+        fit = mp.glmer("count ~ x + (1 | g)", data, family="poisson", ziformula="~ x + twice")
+    other = mp.glmer("count ~ x + (1 | g)", data, family="poisson", ziformula="~ x")
+    assert list(fit.auxiliary.index) == list(other.auxiliary.index)
+    assert (fit.aic, fit.df_resid) == (pytest.approx(other.aic), other.df_resid)
+    pd.testing.assert_series_equal(fit.predict(data.head(5), type="response"), fit.fitted.head(5))
+    fit.save(tmp_path / "a.fit")
+    pd.testing.assert_frame_equal(mp.load(tmp_path / "a.fit").augment(), fit.augment())
+    with pytest.raises(mp.DataError, match=r"the columns of the zeros' formula \(none\) are all zero"):
+        mp.glmer("count ~ x + (1 | g)", data.assign(none=0.0), family="poisson", ziformula="~ 0 + none")
+
+
+@pytest.mark.parametrize("ziformula", ["~ x + offset(t)", "~ offset(t)"])
+def test_an_offset_of_the_zeros_is_refused(ziformula: str) -> None:
+    with pytest.raises(mp.FormulaError, match=r"offset\(\) is not available in this formula"):
+        mp.glmer("count ~ x + (1 | g)", simulated(5).assign(t=1.0), family="poisson", ziformula=ziformula)
+
+
+def test_population_means_need_no_groups() -> None:
+    data = simulated(6)
+    fit = mp.glmer("count ~ x + (x | g) + (1 | h)", data, family="poisson")
+    pd.testing.assert_series_equal(fit.population_mean(data[["x"]]), fit.population_mean())
+    held = fit.population_mean(data[["x", "h"]].head(9), re_form="~ (1 | h)")
+    pd.testing.assert_series_equal(held, fit.population_mean(re_form="~ (1 | h)").head(9))
+    with pytest.raises(mp.DataError, match="no column `h`"):
+        fit.population_mean(data[["x"]], re_form="~ (1 | h)")
+
+
+@pytest.mark.parametrize("family", [None, "poisson"])
+def test_contrasts_of_a_factor_that_is_left_out_go_with_it(family: str | None) -> None:
+    data = simulated(7).assign(f=lambda t: t["h"].where(t["h"] < "3", "3"), y=lambda t: np.log1p(t["count"]))
+    given = {"f": "contr.sum"}
+    if family is None:
+        fit: mp.GlmmFit | mp.LmmFit = mp.lmer("y ~ x * f + (1 | g)", data, contrasts=given)
+    else:
+        fit = mp.glmer("count ~ x + f + (1 | g)", data, family=family, contrasts=given)
+    smaller = fit.update(". ~ x + (1 | g)")
+    assert list(smaller.fixef.index) == ["(Intercept)", "x"]
+    assert list(fit.update(". ~ f + (1 | g)").fixef.index) == ["(Intercept)", "f1", "f2", "f3"]
+    with pytest.raises(mp.DataError, match="contrasts names `f`, which is no factor"):
+        fit.update(". ~ x + (1 | g)", contrasts=given)
+    if isinstance(fit, mp.GlmmFit):
+        assert fit.drop1().loc["f", "LRT"] == pytest.approx(smaller.deviance - fit.deviance)
+
+
+def test_weights_beside_counts(cbpp: pd.DataFrame, fit: mp.GlmmFit) -> None:
+    data = cbpp.assign(w=2.0)
+    doubled = data.assign(incidence=2 * data["incidence"], size=2 * data["size"])
+    weighted, direct = mp.glmer(HERD, data, weights="w"), mp.glmer(HERD, doubled)
+    pd.testing.assert_series_equal(weighted.fixef, direct.fixef)
+    assert weighted.loglik == pytest.approx(direct.loglik)
+    with pytest.raises(ValueError, match="the numbers of trials of a beta-binomial response"):
+        mp.glmer(HERD, data, family="beta_binomial", weights="w")

@@ -125,3 +125,53 @@ def test_refits_and_saved_fits_have_their_table(tmp_path):
     again.save(tmp_path / "model.fit")
     loaded = mp.load(tmp_path / "model.fit")
     pd.testing.assert_frame_equal(loaded.augment(), again.augment())
+
+
+COUNTS = "total.fruits ~ amd + status + (1 | gen)"
+
+
+def counts(**options) -> tuple[pd.DataFrame, mp.GlmmFit]:
+    data = mp.datasets.load("Arabidopsis").iloc[::3].copy()
+    return data, mp.glmer(COUNTS, data, family="poisson", **options)
+
+
+@pytest.mark.parametrize("reader", ["augment", "anova", "drop1", "ranova", "joint_tests"])
+def test_a_generalized_fit_notices_a_changed_column(reader):
+    data, fit = counts()
+    getattr(fit, reader)()
+    data["amd"] = data["amd"].to_numpy()[::-1]
+    with pytest.raises(mp.DataError, match=r"restore .*amd"):
+        getattr(fit, reader)()
+
+
+@pytest.mark.parametrize(
+    ("zeros", "change", "said"),
+    [
+        ("~ rack", lambda column: column[::-1], "restore `rack` of the zeros"),
+        ("~ nutrient + popu", lambda column: column[::-1], "restore `nutrient` of the zeros"),
+        ("~ factor(rack)", lambda column: 10 * column, "restore the columns of the zeros' formula"),
+    ],
+)
+def test_columns_of_the_zeros_are_part_of_the_table(zeros, change, said):
+    data, fit = counts(ziformula=zeros)
+    fit.augment()
+    name = "nutrient" if "nutrient" in zeros else "rack"
+    data[name] = change(data[name].to_numpy())
+    for reader in (fit.augment, fit.drop1, lambda: fit.emmeans("amd")):
+        with pytest.raises(mp.DataError, match=said):
+            reader()
+
+
+def test_refits_of_counts_have_other_trials_than_the_table(tmp_path):
+    data = mp.datasets.load("cbpp")
+    fit = mp.glmer("cbind(incidence, size - incidence) ~ period + (1 | herd)", data)
+    counts = np.column_stack([data["incidence"] + 1, data["size"]])
+    again = fit.refit(counts)
+    new = data.assign(incidence=counts[:, 0], size=counts.sum(1))
+    direct = mp.glmer(fit.formula, new)
+    pd.testing.assert_frame_equal(again.emmeans("period"), direct.emmeans("period"), rtol=1e-7)
+    again.save(tmp_path / "model.fit")
+    pd.testing.assert_frame_equal(mp.load(tmp_path / "model.fit").emmeans("period"), again.emmeans("period"))
+    data["period"] = data["period"].to_numpy()[::-1]
+    with pytest.raises(mp.DataError, match="restore `period2`"):
+        again.emmeans("period")
