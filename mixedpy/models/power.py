@@ -345,7 +345,7 @@ def _spelled(name: str, known: Sequence[str]) -> str:
 def changed_fixef(schema: Schema, beta: Floats, fixef: Mapping[str, float] | None) -> Floats:
     """Put other values into a copy of the fixed effects (p,)."""
     out = beta.copy()
-    for given, value in (fixef or {}).items():
+    for given, value in ({} if fixef is None else fixef).items():
         name = _spelled(given, schema.fixed_names)
         if name not in schema.fixed_names:
             raise DataError(f"fixef names {name!r}; the fixed effects are {', '.join(schema.fixed_names)}")
