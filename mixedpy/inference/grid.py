@@ -97,7 +97,7 @@ class Averaging:
     cells : (r, c) array of int
         Rows of the grid in each average.
     weights : (r, c) array
-        Their weights, which sum to one; NaN where no row of the fit is in any of them.
+        Their weights, which sum to one; NaN where there are several rows, and no row of the fit is in any of them.
     averaged : tuple of str
         Discrete predictors with several values that were averaged over.
     """
@@ -278,7 +278,7 @@ def averaging(grid: Grid, over: Sequence[str], weights: Weights = "equal") -> Av
     order = [axis[name] for name in reversed(over)] + [axis[name] for name in rest]
     r = int(np.prod([len(grid.values[name]) for name in over]))
     cells = np.arange(len(grid.table)).reshape(shape).transpose(order).reshape(r, -1)
-    w = W.ravel()[cells]
+    w = W.ravel()[cells] if cells.shape[1] > 1 else np.ones(cells.shape)
     with np.errstate(invalid="ignore"):
         w = w / w.sum(axis=1, keepdims=True)  # NaN for an empty cell
     labels = grid.table[list(over)].iloc[cells[:, 0]].reset_index(drop=True)

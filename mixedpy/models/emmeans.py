@@ -109,6 +109,10 @@ class Functions:
         """Rows of each combination of the ``by`` columns."""
         return by_groups(self.labels, self.by)
 
+    def largest(self) -> NDArray[np.intp]:
+        """Rows of the group with most estimable functions, less the others: those that adjustments count."""
+        return max((rows[_estimable(self.L[rows])] for rows in self.groups()), key=len)
+
     def suited(self, adjust: Adjust) -> tuple[Adjust, tuple[str, ...]]:
         """Replace Tukey's method where the functions are not all pairs, and say so."""
         if adjust == "tukey" and not self.pairs and len(self.groups()[0]) > 1:
@@ -558,7 +562,7 @@ def _adjusts(functions: Functions, adjust: Adjust) -> bool:
     """Whether the adjustment changes anything."""
     if adjust in ("tukey", "scheffe"):
         return functions.means > 2
-    return adjust != "none" and len(functions.groups()[0]) > 1
+    return adjust != "none" and len(functions.largest()) > 1
 
 
 def _printed(adjust: Adjust) -> str:
@@ -566,7 +570,7 @@ def _printed(adjust: Adjust) -> str:
 
 
 def _what_for(functions: Functions, adjust: Adjust, noun: str) -> str:
-    rows = functions.groups()[0]
+    rows = functions.largest()
     if adjust == "tukey":
         return f"for comparing a family of {functions.means} estimates"
     if adjust == "scheffe":

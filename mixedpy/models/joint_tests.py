@@ -144,9 +144,13 @@ def _test(inference: Inference, grid: Grid, means: Averaging, rows: slice, C: Fl
     """Test contrasts of some means, by default the differences of neighbours; whether some cannot be estimated."""
     chosen = replace(means, cells=means.cells[rows], weights=means.weights[rows])
     L, full = chosen.of(grid.L), chosen.of(grid.full)
-    L, full = (np.diff(X, axis=0) if C is None else C @ X for X in (L, full))
     known = np.isfinite(L).all(axis=1)  # NaN comes from cells without rows, by their weights
-    L, lost = estimable_part(L[known], full[known], grid.null)
+    if C is None:
+        L, full = np.diff(L[known], axis=0), np.diff(full[known], axis=0)
+    else:
+        C = C[~(C != 0.0)[:, ~known].any(axis=1)]
+        L, full = (C @ np.where(known[:, None], X, 0.0) for X in (L, full))
+    L, lost = estimable_part(L, full, grid.null)
     return joint_test(inference, L, L @ inference.beta), lost or not known.all()
 
 
