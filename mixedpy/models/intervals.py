@@ -162,6 +162,7 @@ class IntervalMethods:
             Takes a fit and returns a number, a vector, a Series, or a dict of numbers or of pairs (number, standard
             error). By default all parameters, named as in :meth:`confint`; replicates then cost a small part of a fit.
             A replicate for which it raises an error, returns None or a number that is not finite counts as failed.
+            Fits to drawn rows or groups have no table, and so no ``emmeans``.
         seed : int or numpy Generator, optional
             Source of the random numbers. The replicates of an int seed are the same whatever ``n_jobs``.
         progress : bool, optional

@@ -373,6 +373,8 @@ def _resolve(
     test = _spelled(test, [*names, *schema.term_labels, *(term.name for term in schema.terms)])
     if columns:
         return _fixed_test(design, record, control, test, columns, ddf)
+    if test in schema.term_labels:
+        raise MixedpyError(f"test={test!r} has no coefficient in the fit, since its columns depend on others")
     found = _random_effects(schema, test)
     if found is None:
         known = [*names, *(label for label in schema.term_labels if label not in names)]
