@@ -543,6 +543,17 @@ def test_no_mixture_where_covariances_cannot_be_told_apart() -> None:
     assert "do not tell the covariances of the model apart" in found.attrs["remarks"]["m1"]
 
 
+def test_weights_of_one_are_no_weights() -> None:
+    table = mp.datasets.load("sleepstudy").assign(w=1.0, v=2.0)
+    m0, m1 = (
+        mp.lmer("Reaction ~ 1 + (1 | Subject)", table),
+        mp.lmer("Reaction ~ Days + (1 | Subject)", table, weights="w"),
+    )
+    assert mp.anova(m0, m1)["Df"].iloc[1] == 1
+    with pytest.raises(mp.DataError, match="different prior weights"):
+        mp.anova(m0, mp.lmer("Reaction ~ Days + (1 | Subject)", table, weights="v"))
+
+
 def test_families_that_are_limits_of_others() -> None:
     """Poisson is a negative binomial of infinite size: the dispersion is on the boundary as a variance is."""
     poisson = _glmm("c ~ x + (1 | g)")
