@@ -21,7 +21,7 @@ from mixedpy.design.frame import open_table, suggestion
 from mixedpy.errors import DataError
 from mixedpy.formula.expressions import column_names
 from mixedpy.formula.parser import parse_sides
-from mixedpy.formula.syntax import Call, walk
+from mixedpy.formula.syntax import Call, Name, walk
 from mixedpy.inference.hypotheses import model_columns
 
 __all__ = [
@@ -221,11 +221,12 @@ def trend_grid(schema: Schema, data: Any, grid: Grid, variable: str) -> Grid:
     DataError
         If the expression has not exactly one predictor, or that is not numeric.
     """
-    node = parse_sides(f"trend ~ {variable}")[1]
+    columns = dict(_columns(schema, data))
+    node = Name(variable) if variable in columns else parse_sides(f"trend ~ {variable}")[1]
     names = list(dict.fromkeys(part.name for part in column_names(node)))
     if len(names) != 1:
         raise DataError(f"emtrends: var={variable!r} has {len(names)} predictors; name one, or an expression of one")
-    name, columns = names[0], dict(_columns(schema, data))
+    name = names[0]
     if name not in columns:
         raise DataError(f"emtrends: `{name}` is no predictor of the fixed part; {suggestion(name, columns)}")
     column, as_levels = columns[name]

@@ -18,6 +18,7 @@ from mixedpy.inference.combinations import combination_of
 from mixedpy.inference.ddf import FTest, Inference, f_test, t_tests
 from mixedpy.inference.hypotheses import Hypotheses
 from mixedpy.inference.intervals import check_level
+from mixedpy.inference.names import spelled
 from mixedpy.models.kept import table_of
 from mixedpy.models.memo import check_ddf, inference_of
 from mixedpy.models.printed import AnovaTable, anova_table
@@ -180,6 +181,7 @@ def contrast_matrix(schema: Schema, L: Any) -> tuple[Floats, list[str]]:
 def _rows_of(schema: Schema, L: Any) -> tuple[Floats, list[str]]:
     names = list(schema.fixed_names)
     if isinstance(L, str):
+        L = spelled(L, [*names, *schema.term_labels])
         if L not in names and L in schema.term_labels:
             columns = [k for k, t in enumerate(schema.assign) if t == schema.term_labels.index(L) + 1]
             if not columns:
@@ -220,7 +222,8 @@ def _rows_of(schema: Schema, L: Any) -> tuple[Floats, list[str]]:
 
 def _weights(given: Mapping[Any, float], names: list[str]) -> Floats:
     row = np.zeros(len(names))
-    for name, weight in given.items():
+    for label, weight in given.items():
+        name = spelled(label, names)
         if name not in names:
             raise DataError(f"contrast: there is no fixed effect {name!r}; {_wanted(names)}")
         row[names.index(name)] = weight

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mixedpy.core.arrays import Floats
 from mixedpy.errors import DataError
@@ -144,7 +145,9 @@ def _test(inference: Inference, grid: Grid, means: Averaging, rows: slice, C: Fl
     """Test contrasts of some means, by default the differences of neighbours; whether some cannot be estimated."""
     chosen = replace(means, cells=means.cells[rows], weights=means.weights[rows])
     L, full = chosen.of(grid.L), chosen.of(grid.full)
-    known = np.isfinite(L).all(axis=1)  # NaN comes from cells without rows, by their weights
+    known: NDArray[np.bool_] = np.asarray(
+        np.isfinite(L).all(axis=1)
+    )  # NaN comes from cells without rows, by their weights
     if C is None:
         L, full = np.diff(L[known], axis=0), np.diff(full[known], axis=0)
     else:
