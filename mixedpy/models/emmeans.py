@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
@@ -146,6 +147,11 @@ class Functions:
         return out
 
 
+def _check_null(null: object) -> None:
+    if not isinstance(null, Real) or not np.isfinite(float(null)):
+        raise ValueError(f"null={null!r} must be a number")
+
+
 def _estimable(L: Floats) -> NDArray[np.bool_]:
     """Which functions the data determine, (r,)."""
     return np.asarray(np.isfinite(L).all(axis=1))
@@ -176,6 +182,7 @@ class _FunctionTable(RecordTable):
         DataError
             If rows depend on one another and ``null`` contradicts that.
         """
+        _check_null(null)
         functions, tests, lost = self._functions, [], []
         beta = functions.inference.beta
         for group in functions.groups():
@@ -435,8 +442,7 @@ def interval_table(functions: Functions, level: float, adjust: Adjust) -> Contra
 
 def _test_table(kind: type[_Table], functions: Functions, adjust: Adjust, null: float) -> _Table:
     """Lay out functions with tests."""
-    if not np.isfinite(null):
-        raise ValueError(f"null={null!r} must be a number")
+    _check_null(null)
     chosen, above = functions.suited(adjust)
     tests = functions.tests(null)
     estimate, se = _on_scale(functions, tests)

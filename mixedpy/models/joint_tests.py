@@ -88,6 +88,8 @@ def joint_tests(
     for name in within:
         if name not in grid.values:
             raise DataError(f"joint_tests: by={name!r} is no predictor of the fixed part")
+    if len(set(within)) < len(within):
+        raise DataError(f"joint_tests: by={by!r} must name distinct predictors")
     factors = [name for name in grid.values if name not in within and len(grid.values[name]) > 1]
     if not factors:
         raise DataError("joint_tests: there is no predictor with several values left to test")

@@ -433,3 +433,17 @@ def test_only_true_contrasts_of_logarithms_are_ratios(sleep):
     total = means.contrast({"sum": [1, 1]})
     assert "estimate" in total.columns
     assert "still on the log scale" in str(total)
+
+
+@pytest.mark.parametrize("null", ["a", [1.0, 2.0], float("nan"), None])
+def test_a_null_that_is_no_number(cake, null):
+    for table in (cake.emmeans("recipe"), cake.emmeans("recipe").pairs()):
+        with pytest.raises(ValueError, match=r"null=.* must be a number"):
+            table.test(null=null)
+        with pytest.raises(ValueError, match=r"null=.* must be a number"):
+            table.joint_test(null=null)
+
+
+def test_groups_of_simple_effects_are_named_once(cake):
+    with pytest.raises(mp.DataError, match="must name distinct predictors"):
+        cake.joint_tests(by=["recipe", "recipe"])
