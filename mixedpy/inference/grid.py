@@ -342,10 +342,11 @@ def _given(name: str, given: Any, levels: list[Any] | None) -> list[Any]:
     if not listed:
         raise DataError(f"at: no value is given for `{name}`")
     if levels is not None:
-        for value in listed:
-            if value not in levels:
+        labels = listed if all(value in levels for value in listed) else _labels(name, listed)
+        for value, label in zip(listed, labels, strict=True):
+            if label not in levels:
                 raise DataError(f"at: `{name}` has no level {value!r}; it has {', '.join(map(repr, levels))}")
-        return listed
+        return labels
     try:
         numbers = [float(value) for value in listed]
     except (TypeError, ValueError):
@@ -353,6 +354,15 @@ def _given(name: str, given: Any, levels: list[Any] | None) -> list[Any]:
     if not np.isfinite(numbers).all():
         raise DataError(f"at: `{name}` is given values that are not finite: {numbers}")
     return numbers
+
+
+def _labels(name: str, values: list[Any]) -> list[Any]:
+    """Numbers and times as the levels that they are in a factor; as they came where they cannot be read so."""
+    try:
+        found = as_factor(open_table({name: values}).column(name))
+    except DataError:
+        return values
+    return values if (found.codes < 0).any() else [found.levels[code] for code in found.codes]
 
 
 def _as_data(table: pd.DataFrame) -> dict[str, Any]:

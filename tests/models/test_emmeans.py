@@ -447,3 +447,22 @@ def test_a_null_that_is_no_number(cake, null):
 def test_groups_of_simple_effects_are_named_once(cake):
     with pytest.raises(mp.DataError, match="must name distinct predictors"):
         cake.joint_tests(by=["recipe", "recipe"])
+
+
+def test_levels_of_numbers_and_times_by_their_values(sleep):
+    start = pd.Timestamp("2020-01-01")
+    table = sleep.assign(
+        third=pd.Categorical((sleep["Days"] % 3).astype(int)), day=start + pd.to_timedelta(sleep["Days"], "D")
+    )
+    fits = {name: mp.lmer(f"Reaction ~ factor({name}) + (1 | Subject)", table) for name in ("third", "day")}
+    for name, values, labels in (
+        ("third", [2, 0], ["2", "0"]),
+        ("third", np.array([1]), ["1"]),
+        ("day", start + pd.Timedelta(1, "D"), ["2020-01-02"]),
+        ("day", ["2020-01-03"], ["2020-01-03"]),
+    ):
+        found = fits[name].emmeans(name, at={name: values})
+        assert found[name].tolist() == labels
+    for name, value in (("third", 5), ("third", "x"), ("day", start - pd.Timedelta(1, "D")), ("third", np.nan)):
+        with pytest.raises(mp.DataError, match=f"at: `{name}` has no level"):
+            fits[name].emmeans(name, at={name: [value]})
