@@ -76,7 +76,8 @@ def _tokens(text: str, names: Sequence[str]) -> list[str]:
         else:
             word = _WORD.match(text, at)
             seen = word.group() if word else text[at]
-            raise DataError(f"contrast: there is no fixed effect {seen!r}; the fixed effects are {', '.join(names)}")
+            known = f"the fixed effects are {', '.join(names)}" if names else "the model has none"
+            raise DataError(f"contrast: there is no fixed effect {seen!r}; {known}")
         at += len(tokens[-1])
     return tokens
 

@@ -21,7 +21,7 @@ from mixedpy.design.frame import open_table, suggestion
 from mixedpy.errors import DataError
 from mixedpy.formula.expressions import column_names
 from mixedpy.formula.parser import parse_sides
-from mixedpy.formula.syntax import Call, walk
+from mixedpy.formula.syntax import Call, Name, walk
 from mixedpy.inference.hypotheses import model_columns
 
 __all__ = [
@@ -97,7 +97,7 @@ class Averaging:
     cells : (r, c) array of int
         Rows of the grid in each average.
     weights : (r, c) array
-        Their weights, which sum to one; NaN where no row of the fit is in any of them.
+        Their weights, which sum to one; NaN where there are several rows, and no row of the fit is in any of them.
     averaged : tuple of str
         Discrete predictors with several values that were averaged over.
     """
@@ -221,11 +221,12 @@ def trend_grid(schema: Schema, data: Any, grid: Grid, variable: str) -> Grid:
     DataError
         If the expression has not exactly one predictor, or that is not numeric.
     """
-    node = parse_sides(f"trend ~ {variable}")[1]
+    columns = dict(_columns(schema, data))
+    node = Name(variable) if variable in columns else parse_sides(f"trend ~ {variable}")[1]
     names = list(dict.fromkeys(part.name for part in column_names(node)))
     if len(names) != 1:
         raise DataError(f"emtrends: var={variable!r} has {len(names)} predictors; name one, or an expression of one")
-    name, columns = names[0], dict(_columns(schema, data))
+    name = names[0]
     if name not in columns:
         raise DataError(f"emtrends: `{name}` is no predictor of the fixed part; {suggestion(name, columns)}")
     column, as_levels = columns[name]
@@ -278,7 +279,7 @@ def averaging(grid: Grid, over: Sequence[str], weights: Weights = "equal") -> Av
     order = [axis[name] for name in reversed(over)] + [axis[name] for name in rest]
     r = int(np.prod([len(grid.values[name]) for name in over]))
     cells = np.arange(len(grid.table)).reshape(shape).transpose(order).reshape(r, -1)
-    w = W.ravel()[cells]
+    w = W.ravel()[cells] if cells.shape[1] > 1 else np.ones(cells.shape)
     with np.errstate(invalid="ignore"):
         w = w / w.sum(axis=1, keepdims=True)  # NaN for an empty cell
     labels = grid.table[list(over)].iloc[cells[:, 0]].reset_index(drop=True)
@@ -341,10 +342,11 @@ def _given(name: str, given: Any, levels: list[Any] | None) -> list[Any]:
     if not listed:
         raise DataError(f"at: no value is given for `{name}`")
     if levels is not None:
-        for value in listed:
-            if value not in levels:
+        labels = listed if all(value in levels for value in listed) else _labels(name, listed)
+        for value, label in zip(listed, labels, strict=True):
+            if label not in levels:
                 raise DataError(f"at: `{name}` has no level {value!r}; it has {', '.join(map(repr, levels))}")
-        return listed
+        return labels
     try:
         numbers = [float(value) for value in listed]
     except (TypeError, ValueError):
@@ -352,6 +354,15 @@ def _given(name: str, given: Any, levels: list[Any] | None) -> list[Any]:
     if not np.isfinite(numbers).all():
         raise DataError(f"at: `{name}` is given values that are not finite: {numbers}")
     return numbers
+
+
+def _labels(name: str, values: list[Any]) -> list[Any]:
+    """Numbers and times as the levels that they are in a factor; as they came where they cannot be read so."""
+    try:
+        found = as_factor(open_table({name: values}).column(name))
+    except DataError:
+        return values
+    return values if (found.codes < 0).any() else [found.levels[code] for code in found.codes]
 
 
 def _as_data(table: pd.DataFrame) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,9 +12,18 @@ from mixedpy.core.boundary.cone import ChiBarSquare, chi_bar_square
 from mixedpy.core.boundary.information import expected_information
 from mixedpy.core.control import Control
 from mixedpy.core.estimate import prepare
+from mixedpy.errors import MixedpyError
 from mixedpy.inference.nesting import Embedding, TermEmbedding
 
 __all__ = ["Mixture", "mixture", "several_variances", "stram_lee"]
+
+_REDUNDANT = 1e-13
+"""Covariances cannot be told apart if an eigenvalue of their information, in correlation form, is below this."""
+
+_DEPENDENT = 1e-10
+"""A column depends on others if this share of it, or less, is left by them."""
+
+_UNTOLD = "no mixture is available where the data do not tell the covariances of the model apart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,11 @@ def mixture(embedding: Embedding, larger: Design, control: Control, *, extra: in
     -------
     Mixture or None
         None if no variance is on the boundary, so that chi-square holds.
+
+    Raises
+    ------
+    MixedpyError
+        If several variances are on the boundary and the larger model has covariances that cannot be told apart.
 
     Notes
     -----
@@ -121,6 +135,7 @@ def _cones(term: TermEmbedding) -> list[int]:
 
 def _effective(embedding: Embedding, larger: Design, control: Control, *, reml: bool) -> Floats:
     """Information on the new effects' covariances, the other parameters projected out."""
+    design, covariances = _orthogonal(embedding, larger)
     directions, tested = [], []
     for term in embedding.terms:
         pairs = _pairs(term)
@@ -130,12 +145,38 @@ def _effective(embedding: Embedding, larger: Design, control: Control, *, reml: 
             matrix[a, b] = matrix[b, a] = 1.0
         directions.append(E)
         tested += [a in term.new and b in term.new for a, b in pairs]
-    covariances = [term.covariance for term in embedding.terms]
-    information = expected_information(prepare(larger, control), covariances, directions, reml=reml)
+    information = expected_information(prepare(design, control), covariances, directions, reml=reml)
+    size = np.sqrt(np.diag(information))
+    if not size.all() or np.linalg.eigvalsh(information / np.outer(size, size))[0] < _REDUNDANT:
+        raise MixedpyError(_UNTOLD)
     chosen = np.array([*tested, False])
     rest = ~chosen
     across = information[np.ix_(chosen, rest)]
     return information[np.ix_(chosen, chosen)] - across @ np.linalg.solve(information[np.ix_(rest, rest)], across.T)
+
+
+def _orthogonal(embedding: Embedding, design: Design) -> tuple[Design, list[Floats]]:
+    """Write effects that covary in orthogonal columns, and say what the covariances then are.
+
+    A new effect's column leaves its projection on the columns before it, those of the smaller model first. Neither the
+    cone nor the parameters that are projected out change by that, and no digits are lost for a slope on 2000 + x.
+    """
+    columns, terms, covariances = list(design.columns), [], []
+    for own, term in zip(design.terms, embedding.terms, strict=True):
+        covariance = term.covariance
+        if not term.diagonal and own.m > 1:
+            order = [*(a for a in range(own.m) if a not in term.new), *term.new]
+            Q, R = np.linalg.qr(np.stack([design.columns[own.columns[a]] for a in order], axis=1))
+            if (np.abs(np.diag(R)) <= _DEPENDENT * np.linalg.norm(R, axis=0)).any():
+                raise MixedpyError(_UNTOLD)
+            place, root = np.argsort(order), np.sqrt(design.n)
+            A = R[np.ix_(place, place)] / root
+            covariance = A @ covariance @ A.T
+            own = replace(own, columns=tuple((len(columns) + place).tolist()))
+            columns += [*(root * Q.T)]
+        terms.append(own)
+        covariances.append(covariance)
+    return replace(design, columns=tuple(columns), terms=tuple(terms)), covariances
 
 
 def _pairs(term: TermEmbedding) -> Sequence[tuple[int, int]]:

@@ -27,6 +27,7 @@ __all__ = [
     "parameter_table",
     "parameter_values",
     "roots_of",
+    "spelled",
     "start_parts",
     "start_values",
     "theta_names",
@@ -172,6 +173,18 @@ def choose_parameters(every: Sequence[Parameter], parm: str | int | Sequence[str
                 f"0 to {len(every) - 1}, 'theta_' or 'beta_'"
             )
     return list(dict.fromkeys(chosen))
+
+
+def spelled(name: str, known: Sequence[str]) -> str:
+    """A name as the fit has it: R keeps the backticks of a column that needs them, and they may be left out.
+
+    Examples
+    --------
+    >>> spelled("the day", ["(Intercept)", "`the day`"]), spelled("x", ["(Intercept)", "x"])
+    ('`the day`', 'x')
+    """
+    quoted = f"`{name}`"
+    return quoted if name not in known and quoted in known else name
 
 
 def theta_names(design: Design, schema: Schema) -> list[str]:

@@ -337,10 +337,10 @@ class _Worker:
         columns = [drawn.design.columns[c] for c in drawn.design.fixed]
         if len(independent_columns(columns)) < len(columns):
             return failed_block(len(self.job.names), "columns of X are linearly dependent in the sample")
-        return self._fitted(drawn.design, _schema_of(self.job.fit.schema, drawn))
+        return self._fitted(drawn.design, _schema_of(self.job.fit.schema, drawn), table=False)
 
-    def _fitted(self, design: Design, schema: Schema) -> Block:
-        """One fit, and its statistics."""
+    def _fitted(self, design: Design, schema: Schema, *, table: bool = True) -> Block:
+        """One fit, and its statistics; ``table`` says whether its rows are those of the table."""
         job = self.job
         if design.y.min() == design.y.max():
             return failed_block(len(job.names), "the response is constant in the sample")
@@ -355,9 +355,8 @@ class _Worker:
             roots = [record.sigma * L for L in record.Lambda]
             values = parameter_values(job.parameters, roots, record.sigma, record.beta)
             return Block(values[None], _standard_errors(engine, record, job.parameters)[None], (None,))
-        fit = replace(
-            job.fit, record=record, design=design, schema=schema, request=replace(job.fit.request, refitted=True)
-        )
+        request = replace(job.fit.request, refitted=True, data=job.fit.request.data if table else None)
+        fit = replace(job.fit, record=record, design=design, schema=schema, request=request)
         return statistic_block(job.statistic, fit, job.names)
 
 

@@ -89,8 +89,8 @@ def check_same_data(fits: Fits, names: Sequence[str]) -> None:
                 f"rows: {int(unequal.sum())} of {fit.nobs} values differ; likelihoods of different data cannot be "
                 "compared"
             )
-        one, two = first.design.weights, fit.design.weights
-        if (one is None) != (two is None) or (one is not None and two is not None and not np.array_equal(one, two)):
+        one, two = (np.ones(1) if f.design.weights is None else f.design.weights for f in (first, fit))
+        if (one != two).any():
             raise DataError(f"{both} have different prior weights; fit both with the same weights")
         for label, column in _columns(fit):
             known = columns.setdefault(label, column)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
@@ -109,6 +110,10 @@ class Functions:
         """Rows of each combination of the ``by`` columns."""
         return by_groups(self.labels, self.by)
 
+    def largest(self) -> NDArray[np.intp]:
+        """Rows of the group with most estimable functions, less the others: those that adjustments count."""
+        return max((rows[_estimable(self.L[rows])] for rows in self.groups()), key=len)
+
     def suited(self, adjust: Adjust) -> tuple[Adjust, tuple[str, ...]]:
         """Replace Tukey's method where the functions are not all pairs, and say so."""
         if adjust == "tukey" and not self.pairs and len(self.groups()[0]) > 1:
@@ -142,6 +147,11 @@ class Functions:
         return out
 
 
+def _check_null(null: object) -> None:
+    if not isinstance(null, Real) or not np.isfinite(float(null)):
+        raise ValueError(f"null={null!r} must be a number")
+
+
 def _estimable(L: Floats) -> NDArray[np.bool_]:
     """Which functions the data determine, (r,)."""
     return np.asarray(np.isfinite(L).all(axis=1))
@@ -172,6 +182,7 @@ class _FunctionTable(RecordTable):
         DataError
             If rows depend on one another and ``null`` contradicts that.
         """
+        _check_null(null)
         functions, tests, lost = self._functions, [], []
         beta = functions.inference.beta
         for group in functions.groups():
@@ -431,8 +442,7 @@ def interval_table(functions: Functions, level: float, adjust: Adjust) -> Contra
 
 def _test_table(kind: type[_Table], functions: Functions, adjust: Adjust, null: float) -> _Table:
     """Lay out functions with tests."""
-    if not np.isfinite(null):
-        raise ValueError(f"null={null!r} must be a number")
+    _check_null(null)
     chosen, above = functions.suited(adjust)
     tests = functions.tests(null)
     estimate, se = _on_scale(functions, tests)
@@ -558,7 +568,7 @@ def _adjusts(functions: Functions, adjust: Adjust) -> bool:
     """Whether the adjustment changes anything."""
     if adjust in ("tukey", "scheffe"):
         return functions.means > 2
-    return adjust != "none" and len(functions.groups()[0]) > 1
+    return adjust != "none" and len(functions.largest()) > 1
 
 
 def _printed(adjust: Adjust) -> str:
@@ -566,7 +576,7 @@ def _printed(adjust: Adjust) -> str:
 
 
 def _what_for(functions: Functions, adjust: Adjust, noun: str) -> str:
-    rows = functions.groups()[0]
+    rows = functions.largest()
     if adjust == "tukey":
         return f"for comparing a family of {functions.means} estimates"
     if adjust == "scheffe":

@@ -18,6 +18,8 @@ from mixedpy.inference.combinations import combination_of
 from mixedpy.inference.ddf import FTest, Inference, f_test, t_tests
 from mixedpy.inference.hypotheses import Hypotheses
 from mixedpy.inference.intervals import check_level
+from mixedpy.inference.names import spelled
+from mixedpy.models.kept import table_of
 from mixedpy.models.memo import check_ddf, inference_of
 from mixedpy.models.printed import AnovaTable, anova_table
 
@@ -38,7 +40,7 @@ def anova(fit: LmmFit, type: int | str, ddf: str | None) -> AnovaTable:
     elif roman == "II":
         found = hypotheses.type2(fit.schema, fit.design)
     else:
-        found = hypotheses.type3(fit.schema, fit.design, fit.request.data)
+        found = hypotheses.type3(fit.schema, fit.design, table_of(fit))
     found = dict(sorted(found.items(), key=lambda item: len(item[1]) == 0))  # terms without a hypothesis last
     inference = inference_of(fit, ddf)
     heading = f"Type {roman} Analysis of Variance Table with {inference.method.label} method"
@@ -80,7 +82,7 @@ def drop1(fit: LmmFit, scope: str | Sequence[str] | None, ddf: str | None) -> An
     schema = fit.schema
     terms = droppable_terms(schema, scope)
     if schema.dropped:
-        found = hypotheses.deletions(schema, fit.design, fit.request.data, terms)
+        found = hypotheses.deletions(schema, fit.design, table_of(fit), terms)
     else:
         every = hypotheses.marginal(schema, fit.design)
         found = {schema.term_labels[t]: every[schema.term_labels[t]] for t in terms}
@@ -179,8 +181,11 @@ def contrast_matrix(schema: Schema, L: Any) -> tuple[Floats, list[str]]:
 def _rows_of(schema: Schema, L: Any) -> tuple[Floats, list[str]]:
     names = list(schema.fixed_names)
     if isinstance(L, str):
+        L = spelled(L, [*names, *schema.term_labels])
         if L not in names and L in schema.term_labels:
             columns = [k for k, t in enumerate(schema.assign) if t == schema.term_labels.index(L) + 1]
+            if not columns:
+                raise DataError(f"contrast: {L!r} has no coefficient in the fit, since its columns depend on others")
             return np.eye(len(names))[columns], [names[k] for k in columns]
         return (_weights({L: 1.0}, names) if L in names else combination_of(L, names))[None, :], [L]
     if isinstance(L, Mapping) and any(not np.isscalar(value) or isinstance(value, str) for value in L.values()):
@@ -217,7 +222,8 @@ def _rows_of(schema: Schema, L: Any) -> tuple[Floats, list[str]]:
 
 def _weights(given: Mapping[Any, float], names: list[str]) -> Floats:
     row = np.zeros(len(names))
-    for name, weight in given.items():
+    for label, weight in given.items():
+        name = spelled(label, names)
         if name not in names:
             raise DataError(f"contrast: there is no fixed effect {name!r}; {_wanted(names)}")
         row[names.index(name)] = weight
@@ -227,4 +233,6 @@ def _weights(given: Mapping[Any, float], names: list[str]) -> Floats:
 
 
 def _wanted(names: list[str]) -> str:
+    if not names:
+        return "the model has no fixed effects"
     return f"it takes {len(names)} numbers a row, one for each of {', '.join(names)}"

@@ -204,7 +204,7 @@ class GlmmIntervals:
             Significance level.
         seed : int or numpy Generator, optional
             Source of the random numbers; the results of an int seed are the same whatever ``n_jobs``.
-        fixef : dict, optional
+        fixef : dict or Series, optional
             Fixed effects to simulate from instead of the estimates, on the scale of the link; those not named stay.
         theta : array, optional
             Covariance parameters to simulate from instead of the estimates.

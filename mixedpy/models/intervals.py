@@ -162,6 +162,7 @@ class IntervalMethods:
             Takes a fit and returns a number, a vector, a Series, or a dict of numbers or of pairs (number, standard
             error). By default all parameters, named as in :meth:`confint`; replicates then cost a small part of a fit.
             A replicate for which it raises an error, returns None or a number that is not finite counts as failed.
+            Fits to drawn rows or groups have no table, and so no ``emmeans``.
         seed : int or numpy Generator, optional
             Source of the random numbers. The replicates of an int seed are the same whatever ``n_jobs``.
         progress : bool, optional
@@ -235,7 +236,7 @@ class IntervalMethods:
             Significance level.
         seed : int or numpy Generator, optional
             Source of the random numbers; the results of an int seed are the same whatever ``n_jobs``.
-        fixef : dict, optional
+        fixef : dict or Series, optional
             Fixed effects to simulate from instead of the estimates; those not named stay.
         theta : array, optional
             Covariance parameters to simulate from instead of the estimates.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mixedpy.core.arrays import Floats
 from mixedpy.errors import DataError
@@ -87,6 +88,8 @@ def joint_tests(
     for name in within:
         if name not in grid.values:
             raise DataError(f"joint_tests: by={name!r} is no predictor of the fixed part")
+    if len(set(within)) < len(within):
+        raise DataError(f"joint_tests: by={by!r} must name distinct predictors")
     factors = [name for name in grid.values if name not in within and len(grid.values[name]) > 1]
     if not factors:
         raise DataError("joint_tests: there is no predictor with several values left to test")
@@ -144,9 +147,15 @@ def _test(inference: Inference, grid: Grid, means: Averaging, rows: slice, C: Fl
     """Test contrasts of some means, by default the differences of neighbours; whether some cannot be estimated."""
     chosen = replace(means, cells=means.cells[rows], weights=means.weights[rows])
     L, full = chosen.of(grid.L), chosen.of(grid.full)
-    L, full = (np.diff(X, axis=0) if C is None else C @ X for X in (L, full))
-    known = np.isfinite(L).all(axis=1)  # NaN comes from cells without rows, by their weights
-    L, lost = estimable_part(L[known], full[known], grid.null)
+    known: NDArray[np.bool_] = np.asarray(
+        np.isfinite(L).all(axis=1)
+    )  # NaN comes from cells without rows, by their weights
+    if C is None:
+        L, full = np.diff(L[known], axis=0), np.diff(full[known], axis=0)
+    else:
+        C = C[~(C != 0.0)[:, ~known].any(axis=1)]
+        L, full = (C @ np.where(known[:, None], X, 0.0) for X in (L, full))
+    L, lost = estimable_part(L, full, grid.null)
     return joint_test(inference, L, L @ inference.beta), lost or not known.all()
 
 

@@ -20,9 +20,14 @@ if TYPE_CHECKING:
     from mixedpy.models.glmm import GlmmFit
     from mixedpy.models.lmm import LmmFit
 
-__all__ = ["kept_table"]
+__all__ = ["kept_table", "table_of"]
 
 _CHANGED = "the table has been changed since the model was fitted to it; fit again, or restore "
+
+_NO_TABLE = (
+    "rows or groups drawn by a bootstrap have no table to make means or predictors from; use what the estimates give, "
+    "such as fixef, contrast and varcorr"
+)
 
 _ROUNDING = 1e-10
 
@@ -33,8 +38,9 @@ def kept_table(fit: LmmFit | GlmmFit) -> Any:
     Raises
     ------
     DataError
-        If the table, or an array given beside it, no longer makes the model that was fitted.
+        If there is none, or it, or an array given beside it, no longer makes the model that was fitted.
     """
+    data = table_of(fit)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RankDeficiencyWarning)  # given when the fit was made
@@ -44,6 +50,19 @@ def kept_table(fit: LmmFit | GlmmFit) -> Any:
     found = list(dict.fromkeys((*_differences(fit, built), *_zero_differences(fit, built))))
     if found:
         raise DataError(f"{_CHANGED}{', '.join(found)}")
+    return data
+
+
+def table_of(fit: LmmFit | GlmmFit) -> Any:
+    """The table that was fitted, as it now is.
+
+    Raises
+    ------
+    DataError
+        If there is none, since the rows were drawn by a bootstrap.
+    """
+    if fit.request.data is None:
+        raise DataError(_NO_TABLE)
     return fit.request.data
 
 

@@ -60,7 +60,8 @@ def lmer(
         How the fit is computed.
     functions : dict, optional
         Functions that the formula may call beside those it knows, name -> function. They get columns as arrays of the
-        rows used, factors as arrays of labels, and return one value (or one row) for each.
+        rows used, factors as arrays of labels, and return one value (or one row) for each, which must follow from that
+        row alone: they are called again for new rows.
 
     Returns
     -------

@@ -30,7 +30,7 @@ from mixedpy.formula.syntax import Name, walk
 from mixedpy.inference.bootstrap import Batch, batches, check_nsim
 from mixedpy.inference.kenward_roger import KenwardRoger
 from mixedpy.inference.mixture import Mixture, mixture
-from mixedpy.inference.names import start_values, variance_name
+from mixedpy.inference.names import spelled, start_values, variance_name
 from mixedpy.inference.nesting import Embedding, TermEmbedding
 from mixedpy.inference.parallel import check_n_jobs, run_tasks, shares
 
@@ -336,17 +336,11 @@ def _parameters(
     )
 
 
-def _spelled(name: str, known: Sequence[str]) -> str:
-    """A name as the fit has it: R keeps the backticks of a column that needs them, and they may be left out."""
-    quoted = f"`{name}`"
-    return quoted if name not in known and quoted in known else name
-
-
 def changed_fixef(schema: Schema, beta: Floats, fixef: Mapping[str, float] | None) -> Floats:
     """Put other values into a copy of the fixed effects (p,)."""
     out = beta.copy()
-    for given, value in (fixef or {}).items():
-        name = _spelled(given, schema.fixed_names)
+    for given, value in ({} if fixef is None else fixef).items():
+        name = spelled(given, schema.fixed_names)
         if name not in schema.fixed_names:
             raise DataError(f"fixef names {name!r}; the fixed effects are {', '.join(schema.fixed_names)}")
         out[schema.fixed_names.index(name)] = float(value)
@@ -356,7 +350,7 @@ def changed_fixef(schema: Schema, beta: Floats, fixef: Mapping[str, float] | Non
 def tested_columns(schema: Schema, test: str) -> list[int]:
     """Positions of the fixed effect, or of those of the fixed term, of a name; none if there is none."""
     names = list(schema.fixed_names)
-    test = _spelled(test, [*names, *schema.term_labels])
+    test = spelled(test, [*names, *schema.term_labels])
     if test in names:
         return [names.index(test)]
     if test not in schema.term_labels:
@@ -370,9 +364,11 @@ def _resolve(
 ) -> tuple[str, _FixedTest | _RandomTest]:
     """Find what a name stands for: a fixed effect, a fixed term, or a random term."""
     names, columns = list(schema.fixed_names), tested_columns(schema, test)
-    test = _spelled(test, [*names, *schema.term_labels, *(term.name for term in schema.terms)])
+    test = spelled(test, [*names, *schema.term_labels, *(term.name for term in schema.terms)])
     if columns:
         return _fixed_test(design, record, control, test, columns, ddf)
+    if test in schema.term_labels:
+        raise MixedpyError(f"test={test!r} has no coefficient in the fit, since its columns depend on others")
     found = _random_effects(schema, test)
     if found is None:
         known = [*names, *(label for label in schema.term_labels if label not in names)]
@@ -398,8 +394,8 @@ def _random_effects(schema: Schema, test: str) -> tuple[int, tuple[int, ...]] | 
             continue
         if left is None:
             return k, every
-        wanted = {part.strip() for part in left.split("+")} - {"0"}
         labels = [":".join(part.variable for part in key) or "1" for key in term.encoding.keys]
+        wanted = {spelled(part.strip(), [*term.effects, *labels]) for part in left.split("+")} - {"0"}
         chosen = tuple(a for a in every if {labels[a], term.effects[a]} & wanted)
         if chosen and wanted <= {*term.effects, *labels}:
             return k, chosen

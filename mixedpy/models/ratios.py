@@ -11,6 +11,7 @@ import numpy as np
 from mixedpy.core.arrays import Floats
 from mixedpy.core.distributions import chi2_sf
 from mixedpy.core.glmm.record import GlmmRecord
+from mixedpy.errors import MixedpyError
 from mixedpy.inference.criteria import Criteria, criteria
 from mixedpy.inference.mixture import Mixture, mixture, several_variances, stram_lee
 from mixedpy.inference.nesting import Embedding, embed, in_span
@@ -55,7 +56,7 @@ class Comparison(AnovaTable):
         if _BOUNDARY in self.columns and self.attrs["mixtures"]:
             lines += ["Corrected for variances on the boundary:", *self._pvalues(_BOUNDARY, self.attrs["mixtures"])]
         lines += self.attrs["remarks"].values()
-        if SIMULATED in self.columns:
+        if SIMULATED in self.columns and self.attrs["failed"]:
             nsim, failed = self.attrs["nsim"], self.attrs["failed"]
             remarks = {name: f"{count} failed" if count else "" for name, count in failed.items()}
             lines += [f"By {nsim} data sets simulated from the row above:", *self._pvalues(SIMULATED, remarks)]
@@ -176,7 +177,10 @@ def _null(smaller: LmmFit | GlmmFit, larger: LmmFit | GlmmFit, few: str, many: s
     if structured and several_variances(embedding):
         return f"{many}: no mixture is available for several variances beside structured covariances; {_SIMULATE}"
     extra, reml = larger.record.p - smaller.record.p, cast("LmmFit", larger).record.reml
-    return mixture(embedding, larger.design, control, extra=extra, reml=reml)
+    try:
+        return mixture(embedding, larger.design, control, extra=extra, reml=reml)
+    except MixedpyError as error:
+        return f"{many}: {error}; {_SIMULATE}"
 
 
 def _fixed_lacking(smaller: LmmFit | GlmmFit, larger: LmmFit | GlmmFit) -> str | None:

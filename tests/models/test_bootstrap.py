@@ -135,6 +135,15 @@ def test_a_statistic_sees_the_whole_fit(method: Any) -> None:
     assert (found.replicates["rows"] == 60).all()
 
 
+@pytest.mark.parametrize("statistic", [lambda f: f.emmeans("temperature")["emmean"], lambda f: f.anova()["F value"]])
+@pytest.mark.parametrize("method", ["case", "cluster"])
+def test_fits_to_drawn_rows_have_no_table(method: Any, statistic: Any) -> None:
+    fit = mp.lmer("angle ~ temperature * recipe + (1 | recipe:replicate)", mp.datasets.load("cake"))
+    assert fit.bootstrap(2, statistic, seed=1).failed == 0
+    with pytest.warns(mp.IntervalWarning, match="3: the statistic raised DataError: rows or groups drawn by a boot"):
+        assert fit.bootstrap(3, statistic, seed=1, method=method).failed == 3
+
+
 def test_intervals_by_hand() -> None:
     fit = _fit("sleepstudy_slope_reml")
     found = fit.bootstrap(999, seed=6)

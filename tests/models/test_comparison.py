@@ -16,6 +16,8 @@ from scipy.stats import chi2
 
 import mixedpy as mp
 from mixedpy.core.boundary.spectral import simulate_rlrt, spectrum
+from mixedpy.inference.mixture import mixture
+from mixedpy.inference.nesting import Embedding, embed
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "comparison_reference.json").read_text())
 
@@ -512,6 +514,44 @@ def test_generalized_fits_without_a_mixture(small: str, large: str, line: str) -
     assert found.attrs["mixtures"] == {}
     assert re.match(line, found.attrs["remarks"]["m1"])
     assert found.attrs["remarks"]["m1"] in str(found)
+
+
+@pytest.mark.parametrize("smaller", ["(1 | Subject)", "(1 | half)"])
+def test_weights_of_a_mixture_do_not_depend_on_the_origin_of_a_predictor(smaller: str) -> None:
+    table = mp.datasets.load("sleepstudy").assign(half=np.tile(list("ab"), 90), x=np.arange(180) % 7)
+    other = "" if smaller == "(1 | Subject)" else " + (1 | half)"
+    pvalues = []
+    for shift in (0.0, 2000.0, 1e6):
+        moved = table.assign(Days=table["Days"] + shift)
+        m0, m1 = (mp.lmer(f"Reaction ~ 1 + {t}", moved) for t in (smaller, f"(Days + x | Subject){other}"))
+        embedding = embed(m0.design, m0.record, m1.design, 1e-4)
+        assert isinstance(embedding, Embedding)
+        null = mixture(embedding, m1.design, m1.request.control, extra=0, reml=True)
+        assert null is not None
+        pvalues.append(null.pvalue(5.0))
+    np.testing.assert_allclose(pvalues, pvalues[0], rtol=1e-6)
+
+
+def test_no_mixture_where_covariances_cannot_be_told_apart() -> None:
+    table = mp.datasets.load("sleepstudy").assign(half=np.tile(list("ab"), 90))
+    formulas = ["Reaction ~ Days + (1 | Subject)", "Reaction ~ Days + (1 | Subject) + (half || Subject)"]
+    found = mp.anova(*(mp.lmer(f, table) for f in formulas), names=["m0", "m1"])
+    assert found.attrs["mixtures"] == {}
+    assert "do not tell the covariances of the model apart; nsim=" in found.attrs["remarks"]["m1"]
+    double = ["Reaction ~ Days + (1 | Subject)", "Reaction ~ Days + (Days + I(2 * Days) | Subject)"]
+    found = mp.anova(*(mp.lmer(f, table) for f in double), names=["m0", "m1"])
+    assert "do not tell the covariances of the model apart" in found.attrs["remarks"]["m1"]
+
+
+def test_weights_of_one_are_no_weights() -> None:
+    table = mp.datasets.load("sleepstudy").assign(w=1.0, v=2.0)
+    m0, m1 = (
+        mp.lmer("Reaction ~ 1 + (1 | Subject)", table),
+        mp.lmer("Reaction ~ Days + (1 | Subject)", table, weights="w"),
+    )
+    assert mp.anova(m0, m1)["Df"].iloc[1] == 1
+    with pytest.raises(mp.DataError, match="different prior weights"):
+        mp.anova(m0, mp.lmer("Reaction ~ Days + (1 | Subject)", table, weights="v"))
 
 
 def test_families_that_are_limits_of_others() -> None:

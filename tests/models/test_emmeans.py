@@ -374,6 +374,41 @@ def test_many_predictors():
     assert_allclose(found["F.ratio"], fit.summary().tables["fixed"]["t value"].iloc[1:11] ** 2)
 
 
+@pytest.fixture(scope="module")
+def gap() -> pd.DataFrame:
+    data = mp.datasets.load("cake")
+    return data[(data["recipe"] != "A") | (data["temperature"] != "195")]
+
+
+def test_weights_by_cells_where_a_cell_is_empty(gap):
+    with pytest.warns(mp.RankDeficiencyWarning):
+        fit = mp.lmer("angle ~ recipe * temperature + (1 | recipe:replicate)", gap)
+    found = fit.joint_tests(weights="cells").set_index("model term")
+    assert found.index.tolist() == ["recipe", "temperature", "recipe:temperature"]
+    assert found["df1"].tolist() == [2, 5, 9]
+    assert found["note"].tolist() == ["", "", "   e"]
+    for term in ("recipe", "temperature"):
+        means = fit.emmeans(term, weights="cells").pairs().joint_test()
+        assert found.loc[term, "F.ratio"] == pytest.approx(means["F.ratio"].iloc[0])
+    # cells themselves have no weights
+    equal = fit.joint_tests().set_index("model term")
+    assert found.loc["recipe:temperature", "F.ratio"] == pytest.approx(equal.loc["recipe:temperature", "F.ratio"])
+    additive = mp.lmer("angle ~ recipe + temperature + (1 | recipe:replicate)", gap)
+    cells = additive.emmeans("recipe:temperature", weights="cells")
+    assert_allclose(cells["emmean"], additive.emmeans("recipe:temperature")["emmean"])
+
+
+@pytest.mark.parametrize(("adjust", "said"), [("sidak", "for 17 estimates"), ("scheffe", "with rank 17")])
+def test_what_cannot_be_estimated_is_not_counted(gap, adjust, said):
+    with pytest.warns(mp.RankDeficiencyWarning):
+        fit = mp.lmer("angle ~ recipe * temperature + (1 | recipe:replicate)", gap)
+    means = fit.emmeans("recipe:temperature")
+    found = means.confint(adjust=adjust)
+    assert f"Conf-level adjustment: {adjust} method {said}" in str(found)
+    own = fit.emmeans("recipe | temperature").contrast("consec", adjust=adjust)
+    assert ("for 2 tests" if adjust == "sidak" else "with rank 2") in str(own)
+
+
 def test_simple_effects_are_joint_tests_of_means(cake):
     found = cake.joint_tests(by="recipe")
     assert found["recipe"].tolist() == ["A", "B", "C"]
@@ -398,3 +433,36 @@ def test_only_true_contrasts_of_logarithms_are_ratios(sleep):
     total = means.contrast({"sum": [1, 1]})
     assert "estimate" in total.columns
     assert "still on the log scale" in str(total)
+
+
+@pytest.mark.parametrize("null", ["a", [1.0, 2.0], float("nan"), None])
+def test_a_null_that_is_no_number(cake, null):
+    for table in (cake.emmeans("recipe"), cake.emmeans("recipe").pairs()):
+        with pytest.raises(ValueError, match=r"null=.* must be a number"):
+            table.test(null=null)
+        with pytest.raises(ValueError, match=r"null=.* must be a number"):
+            table.joint_test(null=null)
+
+
+def test_groups_of_simple_effects_are_named_once(cake):
+    with pytest.raises(mp.DataError, match="must name distinct predictors"):
+        cake.joint_tests(by=["recipe", "recipe"])
+
+
+def test_levels_of_numbers_and_times_by_their_values(sleep):
+    start = pd.Timestamp("2020-01-01")
+    table = sleep.assign(
+        third=pd.Categorical((sleep["Days"] % 3).astype(int)), day=start + pd.to_timedelta(sleep["Days"], "D")
+    )
+    fits = {name: mp.lmer(f"Reaction ~ factor({name}) + (1 | Subject)", table) for name in ("third", "day")}
+    for name, values, labels in (
+        ("third", [2, 0], ["2", "0"]),
+        ("third", np.array([1]), ["1"]),
+        ("day", start + pd.Timedelta(1, "D"), ["2020-01-02"]),
+        ("day", ["2020-01-03"], ["2020-01-03"]),
+    ):
+        found = fits[name].emmeans(name, at={name: values})
+        assert found[name].tolist() == labels
+    for name, value in (("third", 5), ("third", "x"), ("day", start - pd.Timedelta(1, "D")), ("third", np.nan)):
+        with pytest.raises(mp.DataError, match=f"at: `{name}` has no level"):
+            fits[name].emmeans(name, at={name: [value]})

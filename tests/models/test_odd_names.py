@@ -32,6 +32,12 @@ def test_the_plain_name_is_understood(fit):
     assert len(fit.influence("per son").cooks_distance) == 18
     plain, quoted = (fit.power(name, 5, seed=1, fixef={name: 1.0}) for name in ("day no", "`day no`"))
     np.testing.assert_array_equal(plain.pvalues, quoted.pvalues)
+    plain, quoted = (fit.power(f"{name} | per son", 5, seed=1) for name in ("day no", "`day no`"))
+    np.testing.assert_array_equal(plain.pvalues, quoted.pvalues)
+    for plain, quoted in (("day no", "`day no`"), ({"day no": 2.0}, {"`day no`": 2.0})):
+        np.testing.assert_array_equal(fit.contrast(plain), fit.contrast(quoted))
+    slopes = [fit.emtrends("1", name) for name in ("day no", "`day no`")]
+    np.testing.assert_array_equal(slopes[0].iloc[:, 1:], slopes[1].iloc[:, 1:])
 
 
 def test_covariances_by_the_plain_name(fit):

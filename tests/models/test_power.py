@@ -92,6 +92,22 @@ def test_other_parameters() -> None:
     assert noisy.power < 0.5 < 0.95 < quiet.power
 
 
+def test_fixed_effects_as_a_series() -> None:
+    fit = _fit("sleepstudy_slope_reml")
+    halved = 0.5 * fit.fixef
+    found = fit.power("Days", 100, seed=1, fixef=halved)
+    assert found.power == fit.power("Days", 100, seed=1, fixef=halved.to_dict()).power
+
+
+def test_covariances_that_cannot_be_told_apart() -> None:
+    table = mp.datasets.load("sleepstudy").assign(half=np.tile(list("ab"), 90))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mp.SingularFitWarning)
+        fit = mp.lmer("Reaction ~ Days + (1 | Subject) + (0 + half | Subject)", table)
+    with pytest.raises(mp.MixedpyError, match="do not tell the covariances of the model apart"):
+        fit.power("Subject.1", 20, seed=1)
+
+
 def test_the_normal_distribution_rejects_too_often() -> None:
     few = {"Days": [0, 1, 2, 3] * 5, "Subject": np.repeat(list("abcde"), 4)}
     fit = _fit("sleepstudy_slope_reml")

@@ -231,6 +231,15 @@ def test_a_correlation_that_is_not_defined() -> None:
     assert "zero" in found.attrs["reasons"][".sig02"]
 
 
+@pytest.mark.parametrize(("x", "y"), [(1e9, 1.0), (1e-9, 1.0), (1.0, 1e-9), (1e7, 1e7)])
+def test_limits_do_not_depend_on_units(x: float, y: float) -> None:
+    table = mp.datasets.load("sleepstudy")
+    scaled = table.assign(Days=table["Days"] * x, Reaction=table["Reaction"] * y)
+    unit = np.array([y, 1.0, y / x, y, y, y / x])[:, None]
+    wanted, found = (mp.lmer("Reaction ~ Days + (Days | Subject)", data).confint() for data in (table, scaled))
+    np.testing.assert_allclose(found.to_numpy() / unit, wanted.to_numpy(), rtol=1e-8)
+
+
 def test_plots() -> None:
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")

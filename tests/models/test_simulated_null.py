@@ -62,6 +62,14 @@ def test_one_variance_has_its_exact_p_value(wanted: dict[str, Any]) -> None:
     assert abs(found - exact) < 4.0 * np.sqrt(exact * (1.0 - exact) / 2000) + 0.02 * exact + 1.0 / 2000
 
 
+def test_models_of_one_size_are_not_simulated() -> None:
+    fits = [_fit("sleepstudy", f"Reaction ~ Days + ({effect} | Subject)", False) for effect in ("1", "0 + Days")]
+    found = mp.anova(*fits, names=["m0", "m1"], nsim=10, seed=1)
+    assert found["Pr(simulated)"].isna().all()
+    assert "simulated" not in str(found)
+    assert "simulated" not in found._repr_html_()
+
+
 @pytest.mark.parametrize("wanted", TABLES, ids=_ids)
 def test_statistic_of_the_response_itself_is_that_of_the_table(wanted: dict[str, Any]) -> None:
     fits = [_fit(wanted["data"], f, wanted["reml"], wanted["weights"]) for f in wanted["formulas"]]

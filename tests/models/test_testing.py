@@ -39,6 +39,23 @@ def cake() -> mp.LmmFit:
 # --- contrasts
 
 
+def test_a_term_that_was_left_out_has_no_contrast(sleep):
+    with pytest.warns(mp.RankDeficiencyWarning):
+        fit = mp.lmer("Reaction ~ Days + double + (1 | Subject)", sleep.assign(double=2 * sleep["Days"]))
+    with pytest.raises(
+        mp.DataError, match="'double' has no coefficient in the fit, since its columns depend on others"
+    ):
+        fit.contrast("double")
+    with pytest.raises(mp.MixedpyError, match="'double' has no coefficient in the fit"):
+        fit.power("double", 10)
+
+
+@pytest.mark.parametrize("L", ["Days", {"Days": 1}, [1.0]])
+def test_a_model_without_fixed_effects_has_no_contrast(sleep, L):
+    with pytest.raises(mp.DataError, match="the model has n"):
+        mp.lmer("Reaction ~ 0 + (1 | Subject)", sleep).contrast(L)
+
+
 def test_contrasts_may_be_given_in_several_ways(fit):
     wanted = fit.contrast(np.array([1.0, 9.0]))
     ways = [[1, 9], {"(Intercept)": 1, "Days": 9}, pd.Series({"Days": 9.0, "(Intercept)": 1.0})]

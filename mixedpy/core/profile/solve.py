@@ -31,7 +31,7 @@ _PATIENCE = 8
 """Steps after which unstructured terms are turned round."""
 
 _NUDGE = 1e-3
-"""Free entries of L are started at least this far from zero, in units of sigma: zero is stationary."""
+"""Free entries of L are started at least this far from zero: zero is stationary."""
 
 _TOL = 1e-9
 
@@ -125,16 +125,14 @@ def solve_absolute(
 ) -> Point:
     """Minimize with one term on the absolute scale; fixed and basis are in the user's columns."""
     T = engine.conditioned.terms[term]
-    place = engine.cross_products.order.index(term)
-    if T is None:
-        absolute = Absolute(place, fixed, basis)
-    else:
+    if T is not None:
         inverse = np.linalg.inv(T)
-        absolute = Absolute(place, inverse @ fixed, np.matmul(inverse, basis))
-    # an entry of size one moves the conditioned columns by the largest entry of its basis matrix
-    size = _NUDGE * warm.sigma / np.abs(absolute.basis).max((1, 2)) if len(basis) else phi
-    diagonal = np.abs(phi) < size
-    phi = np.where(diagonal, np.where(phi < 0, -size, size), phi)
+        fixed, basis = inverse @ fixed, np.matmul(inverse, basis)
+    # whatever the units, a free entry of size one moves the conditioned columns by sigma
+    unit = warm.sigma / np.abs(basis).max((1, 2))
+    phi = phi / unit
+    phi = np.where(np.abs(phi) < _NUDGE, np.where(phi < 0, -_NUDGE, _NUDGE), phi)
+    absolute = Absolute(engine.cross_products.order.index(term), fixed, unit[:, None, None] * basis)
     return solve_scaled(engine, warm, control, absolute=absolute, phi=phi)
 
 
