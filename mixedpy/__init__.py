@@ -36,9 +36,10 @@ from mixedpy.errors import (
 from mixedpy.inference.demean import demean
 from mixedpy.inference.layout import design
 from mixedpy.inference.selection import NA
-from mixedpy.models.all_fit import AllFit, all_fit
 from mixedpy.models.bootstrap import Bootstrap
-from mixedpy.models.comparison import Comparison, anova, compare
+from mixedpy.models.comparing.all_fit import AllFit, all_fit
+from mixedpy.models.comparing.comparison import Comparison, anova, compare
+from mixedpy.models.comparing.rlrt import RlrtResult, rlrt
 from mixedpy.models.denovo import simulate
 from mixedpy.models.glmer import glmer, glmer_nb
 from mixedpy.models.glmm import GlmmFit
@@ -49,7 +50,6 @@ from mixedpy.models.model_table import table
 from mixedpy.models.power import Power
 from mixedpy.models.prepared import Prepared, prepare
 from mixedpy.models.profile import Profile
-from mixedpy.models.rlrt import RlrtResult, rlrt
 from mixedpy.models.storage.load import load
 from mixedpy.version import __version__
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from mixedpy import datasets
 from mixedpy.errors import DataError, FormulaError, MixedpyError, MixedpyWarning
-from mixedpy.models.comparison import anova
+from mixedpy.models.comparing.comparison import anova
 from mixedpy.models.files import check_folder, write_whole
 from mixedpy.models.glmer import glmer
 from mixedpy.models.glmm import GlmmFit

@@ -15,7 +15,7 @@ from mixedpy.design import Built, Schema, build
 from mixedpy.errors import ConvergenceWarning, DataError, FormulaError, MixedpyError, SingularFitWarning
 from mixedpy.errors import warn as warn_user
 from mixedpy.inference.singular import singular_terms
-from mixedpy.models.glmm_request import GlmmRequest
+from mixedpy.models.generalized.request import GlmmRequest
 from mixedpy.models.request import Request
 
 __all__ = ["build_design", "check_offset_is_a_column", "estimate_design", "explained", "warn"]

@@ -7,8 +7,8 @@ from typing import Any
 
 from mixedpy.core.control import Control
 from mixedpy.core.family import Family, NegativeBinomial2
+from mixedpy.models.generalized.request import GlmmRequest, Start, Weights
 from mixedpy.models.glmm import GlmmFit, fit_glmm_request
-from mixedpy.models.glmm_request import GlmmRequest, Start, Weights
 from mixedpy.models.request import DEFAULT_CONTROL, Column, NaAction
 
 __all__ = ["glmer", "glmer_nb"]

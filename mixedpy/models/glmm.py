@@ -22,15 +22,15 @@ from mixedpy.inference.glmm.residuals import GlmmKind, glmm_residuals
 from mixedpy.inference.glmm.response import of_rows
 from mixedpy.inference.glmm.variance import Overdispersion, glmm_icc, overdispersion, r_squared
 from mixedpy.inference.prediction_intervals import Interval
-from mixedpy.models import glmm_fitting as fitting
 from mixedpy.models.checking import Checking
 from mixedpy.models.estimated import Estimated
-from mixedpy.models.glmm_intervals import GlmmIntervals
-from mixedpy.models.glmm_prediction import population_rows, predict_general_rows, simulate_general_rows
-from mixedpy.models.glmm_request import GlmmRequest, Start, Weights
-from mixedpy.models.glmm_response import new_response
-from mixedpy.models.glmm_tables import glmm_print_record, summarize_glmm
-from mixedpy.models.glmm_testing import GlmmTesting
+from mixedpy.models.generalized import fitting as fitting
+from mixedpy.models.generalized.intervals import GlmmIntervals
+from mixedpy.models.generalized.prediction import population_rows, predict_general_rows, simulate_general_rows
+from mixedpy.models.generalized.request import GlmmRequest, Start, Weights
+from mixedpy.models.generalized.response import new_response
+from mixedpy.models.generalized.tables import glmm_print_record, summarize_glmm
+from mixedpy.models.generalized.testing import GlmmTesting
 from mixedpy.models.prediction import Scale
 from mixedpy.models.request import KEEP, Column, Keep, NaAction
 from mixedpy.models.summary import Summary

@@ -16,7 +16,7 @@ from mixedpy.inference.glmm.variance import icc_defined
 from mixedpy.inference.variables import fixed_variables, grouping_variables, model_columns
 from mixedpy.models.check import check_fit
 from mixedpy.models.files import check_folder, write_whole
-from mixedpy.models.glmm_tables import auxiliary_table, summary_record_of
+from mixedpy.models.generalized.tables import auxiliary_table, summary_record_of
 from mixedpy.models.kept import kept_table
 from mixedpy.models.tables import wald_limits
 from mixedpy.report import parts

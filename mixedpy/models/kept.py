@@ -13,7 +13,7 @@ from mixedpy.core.record import FitRecord
 from mixedpy.design import Built
 from mixedpy.errors import DataError, MixedpyError, RankDeficiencyWarning
 from mixedpy.models.fitting import build_design
-from mixedpy.models.glmm_fitting import build_glmm
+from mixedpy.models.generalized.fitting import build_glmm
 from mixedpy.models.request import Request
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from mixedpy.errors import MixedpyError
 from mixedpy.inference.criteria import criteria
 from mixedpy.inference.glmm.variance import icc_defined
 from mixedpy.models.fits import Fit
+from mixedpy.models.generalized.tables import auxiliary_table, glmm_summary_record
 from mixedpy.models.glmm import GlmmFit
-from mixedpy.models.glmm_tables import auxiliary_table, glmm_summary_record
 from mixedpy.models.lmm import LmmFit
 from mixedpy.models.tables import summary_record, wald_limits
 from mixedpy.report.grids import Grid, grid_html, grid_latex, grid_markdown, grid_text

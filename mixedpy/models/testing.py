@@ -10,10 +10,10 @@ import pandas as pd
 
 from mixedpy.inference.grid import Weights
 from mixedpy.models import fixedtests
-from mixedpy.models.emmeans import MeansTable, Scale, emmeans, emtrends
-from mixedpy.models.joint_tests import JointTable, joint_tests
+from mixedpy.models.comparing.ranova import ranova
+from mixedpy.models.means.emmeans import MeansTable, Scale, emmeans, emtrends
+from mixedpy.models.means.joint_tests import JointTable, joint_tests
 from mixedpy.models.printed import AnovaTable
-from mixedpy.models.ranova import ranova
 
 if TYPE_CHECKING:
     from mixedpy.models.glmm import GlmmFit

@@ -15,8 +15,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 import mixedpy as mp
-from mixedpy.models.emmeans import MeansTable
-from mixedpy.models.joint_tests import JointTable
+from mixedpy.models.means.emmeans import MeansTable
+from mixedpy.models.means.joint_tests import JointTable
 from tests.models.test_inference_references import numbers
 
 REFERENCE: dict[str, Any] = json.loads(

@@ -16,7 +16,7 @@ from scipy import stats
 import mixedpy as mp
 from mixedpy.core.glmm.polar import Polar
 from mixedpy.core.record import Status
-from mixedpy.models import glmm_bootstrap
+from mixedpy.models.generalized import bootstrap as glmm_bootstrap
 from tests.core.glmm_designs import differences
 from tests.glmm_cases import REFERENCE
 

@@ -14,7 +14,7 @@ import pytest
 
 import mixedpy as mp
 from mixedpy.core.refit.ratio import LikelihoodRatio
-from mixedpy.models.simulated_null import SimulatedNull
+from mixedpy.models.comparing.simulated_null import SimulatedNull
 from tests.models.test_comparison import REFERENCE as COMPARISONS
 from tests.models.test_comparison import TABLES, _fit, _ids
 

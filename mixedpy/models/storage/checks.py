@@ -19,7 +19,7 @@ from mixedpy.design import Schema, TermSchema
 from mixedpy.design.bases import BasisState
 from mixedpy.design.encode import Encoding, Part, Variable
 from mixedpy.formula import deparse
-from mixedpy.models.glmm_fitting import MOST_NODES
+from mixedpy.models.generalized.fitting import MOST_NODES
 from mixedpy.models.storage.codec import Unreadable
 
 __all__ = ["check_fit"]

@@ -10,8 +10,8 @@ from typing import Any
 from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.errors import DataError
 from mixedpy.models.fits import Fit
+from mixedpy.models.generalized.request import GlmmRequest
 from mixedpy.models.glmm import GlmmFit
-from mixedpy.models.glmm_request import GlmmRequest
 from mixedpy.models.lmm import LmmFit
 from mixedpy.models.request import Request
 from mixedpy.models.storage.archive import damaged, read_archive

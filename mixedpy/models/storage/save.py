@@ -14,8 +14,8 @@ from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Schema
 from mixedpy.design.align import in_order
-from mixedpy.models.families import find_family
-from mixedpy.models.glmm_request import Weights
+from mixedpy.models.generalized.families import find_family
+from mixedpy.models.generalized.request import Weights
 from mixedpy.models.kept import kept_table
 from mixedpy.models.storage.archive import write_archive
 from mixedpy.models.storage.codec import FUNCTIONS, Writer

@@ -23,9 +23,9 @@ from mixedpy.inference.intervals import check_level
 from mixedpy.inference.joint import joint_test
 from mixedpy.inference.multiplicity import Adjust, Family, adjusted_pvalues, check_adjust, critical_values
 from mixedpy.inference.transformation import Transformation, link_transformation, transformation_of
-from mixedpy.models.joint_tests import JointTable, joint_table
 from mixedpy.models.kept import kept_table
-from mixedpy.models.means_record import RecordTable, by_groups, label_text
+from mixedpy.models.means.joint_tests import JointTable, joint_table
+from mixedpy.models.means.record import RecordTable, by_groups, label_text
 from mixedpy.models.memo import check_ddf, inference_of
 
 if TYPE_CHECKING:

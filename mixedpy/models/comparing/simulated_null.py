@@ -14,9 +14,9 @@ from mixedpy.core.refit.ratio import LikelihoodRatio
 from mixedpy.core.refit.replicate import draw_responses, interior
 from mixedpy.inference.bootstrap import Batch, batches
 from mixedpy.inference.parallel import run_tasks, shares
+from mixedpy.models.generalized.bootstrap import draw_responses as glmm_responses
+from mixedpy.models.generalized.bootstrap import refit_record
 from mixedpy.models.glmm import GlmmFit
-from mixedpy.models.glmm_bootstrap import draw_responses as glmm_responses
-from mixedpy.models.glmm_bootstrap import refit_record
 from mixedpy.models.lmm import LmmFit
 
 __all__ = ["SimulatedNull", "simulate_null"]

@@ -12,7 +12,8 @@ from mixedpy.core.linear import linear_criterion
 from mixedpy.core.record import FitRecord, Status
 from mixedpy.errors import ConvergenceWarning, DataError, MixedpyError, RankDeficiencyWarning, warn
 from mixedpy.inference.criteria import Criteria, criteria
-from mixedpy.models import fitting, glmm_fitting
+from mixedpy.models import fitting
+from mixedpy.models.generalized import fitting as glmm_fitting
 from mixedpy.models.update import remaining_contrasts
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from mixedpy.errors import MixedpyError
 from mixedpy.inference.names import variance_name
 from mixedpy.inference.nesting import embed
 from mixedpy.inference.seeds import random_source
-from mixedpy.models.comparable import check_fits, check_same_data, one_fixed_part
+from mixedpy.models.comparing.comparable import check_fits, check_same_data, one_fixed_part
 from mixedpy.models.lmm import LmmFit
 
 __all__ = ["RlrtResult", "rlrt"]

@@ -10,13 +10,13 @@ import pandas as pd
 
 from mixedpy.inference.grid import Weights
 from mixedpy.models import fixedtests
-from mixedpy.models.comparable import check_fits, check_likelihoods, check_names, check_same_data
-from mixedpy.models.emmeans import MeansTable, Scale, emmeans, emtrends
-from mixedpy.models.joint_tests import JointTable, joint_tests
+from mixedpy.models.comparing.comparable import check_fits, check_likelihoods, check_names, check_same_data
+from mixedpy.models.comparing.ratios import Comparison, order_by_size, ratio_table
+from mixedpy.models.generalized.waldtests import drop1, wald_anova
+from mixedpy.models.means.emmeans import MeansTable, Scale, emmeans, emtrends
+from mixedpy.models.means.joint_tests import JointTable, joint_tests
 from mixedpy.models.printed import AnovaTable
-from mixedpy.models.ratios import Comparison, order_by_size, ratio_table
 from mixedpy.models.testing import RandomTesting
-from mixedpy.models.waldtests import drop1, wald_anova
 
 if TYPE_CHECKING:
     from mixedpy.models.glmm import GlmmFit

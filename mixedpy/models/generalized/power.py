@@ -17,7 +17,7 @@ from mixedpy.inference.ddf import asymptotic, f_test
 from mixedpy.inference.names import start_values
 from mixedpy.inference.parallel import check_n_jobs
 from mixedpy.models.bootstrap import SINGLE
-from mixedpy.models.glmm_bootstrap import draw_responses, refit_record
+from mixedpy.models.generalized.bootstrap import draw_responses, refit_record
 from mixedpy.models.power import Power, changed_fixef, check_alpha, simulated_power, tested_columns
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from mixedpy.inference.ddf import Inference
 from mixedpy.inference.grid import Averaging, Grid, Weights, averaging, reference_grid, term_columns
 from mixedpy.inference.joint import JointTest, estimable_part, joint_test
 from mixedpy.models.kept import kept_table
-from mixedpy.models.means_record import RecordTable
+from mixedpy.models.means.record import RecordTable
 from mixedpy.models.memo import inference_of
 
 if TYPE_CHECKING:

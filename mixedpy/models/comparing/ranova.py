@@ -14,9 +14,9 @@ from mixedpy.formula import Bar, deparse
 from mixedpy.formula.bars import HOMOGENEOUS, expand_bar, split_bars
 from mixedpy.formula.parser import parse_sides
 from mixedpy.inference.criteria import criteria
+from mixedpy.models.comparing.reduced import check_response_in_table, without_random_effects, without_terms
 from mixedpy.models.kept import kept_table
 from mixedpy.models.printed import AnovaTable, anova_table
-from mixedpy.models.reduced import check_response_in_table, without_random_effects, without_terms
 from mixedpy.models.update import update_formula
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from mixedpy.inference.intervals import check_level, normal_cutoff
 from mixedpy.inference.profile import Profiles, limits
 from mixedpy.inference.wald import wald_intervals
 from mixedpy.models.bootstrap import Bootstrap
-from mixedpy.models.glmm_bootstrap import bootstrap, parameters_of
-from mixedpy.models.glmm_power import glmm_power
+from mixedpy.models.generalized.bootstrap import bootstrap, parameters_of
+from mixedpy.models.generalized.power import glmm_power
 from mixedpy.models.power import Power
 from mixedpy.models.profile import Profile, check_cutoff, warn_of_missing
 

@@ -12,7 +12,7 @@ from mixedpy.core.arrays import Design, Floats
 from mixedpy.design import Schema, response_levels
 from mixedpy.errors import DataError
 from mixedpy.inference import rows
-from mixedpy.models.glmm_request import GlmmRequest
+from mixedpy.models.generalized.request import GlmmRequest
 
 __all__ = ["new_response"]
 

@@ -12,11 +12,11 @@ from mixedpy.inference.criteria import criteria
 from mixedpy.inference.ddf import f_test
 from mixedpy.inference.glmm.wald import swept
 from mixedpy.inference.hypotheses import type3
+from mixedpy.models.comparing.reduced import check_response_in_table, without_terms
 from mixedpy.models.fixedtests import chisquare_columns, droppable_terms, read_type
 from mixedpy.models.kept import kept_table
 from mixedpy.models.memo import inference_of
 from mixedpy.models.printed import AnovaTable, anova_table
-from mixedpy.models.reduced import check_response_in_table, without_terms
 from mixedpy.models.update import update_formula
 
 if TYPE_CHECKING:

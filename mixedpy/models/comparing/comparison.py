@@ -13,8 +13,8 @@ from mixedpy.errors import IntervalWarning, MixedpyError, warn
 from mixedpy.inference.bootstrap import check_nsim
 from mixedpy.inference.criteria import Criteria, criteria
 from mixedpy.inference.parallel import check_n_jobs
-from mixedpy.models.callernames import names_of
-from mixedpy.models.comparable import (
+from mixedpy.models.comparing.callernames import names_of
+from mixedpy.models.comparing.comparable import (
     Fits,
     by_ml,
     check_fits,
@@ -23,10 +23,10 @@ from mixedpy.models.comparable import (
     check_same_data,
     one_fixed_part,
 )
+from mixedpy.models.comparing.ratios import SIMULATED, Comparison, order_by_size, ratio_table
+from mixedpy.models.comparing.simulated_null import SimulatedNull, simulate_null
 from mixedpy.models.glmm import GlmmFit
 from mixedpy.models.lmm import LmmFit
-from mixedpy.models.ratios import SIMULATED, Comparison, order_by_size, ratio_table
-from mixedpy.models.simulated_null import SimulatedNull, simulate_null
 
 __all__ = ["Comparison", "anova", "compare"]
 

@@ -23,7 +23,7 @@ from mixedpy.inference.predict import predict
 from mixedpy.inference.predictors import Predictors, of_fit, of_table
 from mixedpy.inference.selection import Selection
 from mixedpy.models.fitting import check_offset_is_a_column
-from mixedpy.models.glmm_fitting import check_weights_are_a_column
+from mixedpy.models.generalized.fitting import check_weights_are_a_column
 from mixedpy.models.prediction import Scale
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from mixedpy.errors import (
 )
 from mixedpy.inference.glmm.diagnose import alike_levels, separation
 from mixedpy.inference.singular import singular_terms
-from mixedpy.models.families import find_family
-from mixedpy.models.glmm_request import GlmmRequest
+from mixedpy.models.generalized.families import find_family
+from mixedpy.models.generalized.request import GlmmRequest
 
 __all__ = [
     "auxiliary_columns",

@@ -15,7 +15,7 @@ from mixedpy.errors import MixedpyError
 from mixedpy.inference.criteria import Criteria, criteria
 from mixedpy.inference.mixture import Mixture, mixture, several_variances, stram_lee
 from mixedpy.inference.nesting import Embedding, embed, in_span
-from mixedpy.models.comparable import Fits, is_limit
+from mixedpy.models.comparing.comparable import Fits, is_limit
 from mixedpy.models.printed import AnovaTable
 from mixedpy.report.anova import AnovaRecord, anova_html, anova_text
 from mixedpy.report.coefmat import format_pvalues

@@ -1,0 +1,1 @@
+"""Generalized fits: how they are made, and what their methods delegate to."""
