@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixedpy.core.covariance import Template
-from mixedpy.core.frozen import freeze_arrays
+from mixedpy.core.frozen import freeze_arrays, restore
 
 __all__ = ["Design", "Floats", "RandomTerm"]
 
@@ -36,6 +36,8 @@ class RandomTerm:
     n_levels: int
     columns: tuple[int, ...]
     template: Template
+
+    __setstate__ = restore
 
     def __post_init__(self) -> None:
         freeze_arrays(self)
@@ -74,6 +76,8 @@ class Design:
     terms: tuple[RandomTerm, ...]
     weights: Floats | None = None
     offset: Floats | None = None
+
+    __setstate__ = restore
 
     def __post_init__(self) -> None:
         freeze_arrays(self)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import FrozenInstanceError
 from typing import Any, NoReturn, TypeVar, cast
 
 import numpy as np
 
-__all__ = ["freeze_arrays", "read_only", "sealed"]
+__all__ = ["freeze_arrays", "read_only", "restore", "sealed"]
 
 _HOLDERS = (np.ndarray, tuple)
 
@@ -75,3 +76,10 @@ def freeze_arrays(record: Any) -> None:
             frozen = read_only(value)
             if frozen is not value:
                 object.__setattr__(record, name, frozen)
+
+
+def restore(record: Any, state: Sequence[Any]) -> None:
+    """Serve as ``__setstate__`` of such a class, so that copies and what workers get are as they were: frozen."""
+    for name, value in zip(record.__slots__, state, strict=True):
+        object.__setattr__(record, name, value)
+    freeze_arrays(record)

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Protocol
 
 from mixedpy.core.arrays import Floats
-from mixedpy.core.frozen import freeze_arrays
+from mixedpy.core.frozen import freeze_arrays, restore
 
 __all__ = ["Convergence", "Estimates", "FitRecord", "Status"]
 
@@ -86,6 +86,8 @@ class Convergence:
     probes: int = 0
     cg_iterations: int = 0
 
+    __setstate__ = restore
+
     def __post_init__(self) -> None:
         freeze_arrays(self)
 
@@ -134,6 +136,8 @@ class FitRecord:
     modes: tuple[Floats, ...]
     n: int
     convergence: Convergence
+
+    __setstate__ = restore
 
     def __post_init__(self) -> None:
         freeze_arrays(self)

@@ -12,7 +12,7 @@ import numpy as np
 import scipy
 
 from mixedpy.core.arrays import Floats
-from mixedpy.core.frozen import freeze_arrays
+from mixedpy.core.frozen import freeze_arrays, restore
 
 __all__ = ["TRUST_REGION", "Criterion", "Estimate", "Found", "available", "run", "search"]
 
@@ -78,6 +78,8 @@ class Estimate:
     beta: Floats
     others: Floats
     criterion: float
+
+    __setstate__ = restore
 
     def __post_init__(self) -> None:
         freeze_arrays(self)

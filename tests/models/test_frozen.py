@@ -1,5 +1,7 @@
 """Nothing that a user does to a fit changes it, and whoever tries is told so in a sentence."""
 
+import copy
+import pickle
 from dataclasses import FrozenInstanceError, fields
 
 import numpy as np
@@ -52,6 +54,15 @@ def test_arrays_cannot_be_written(fit):
     for array in [*found, fit.schema.rows]:
         with pytest.raises(ValueError, match="read-only"):
             array.flat[0] = 0
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda fit: pickle.loads(pickle.dumps(fit))], ids=["copy", "pickle"])
+def test_copies_are_as_they_were(fit, again):
+    other = again(fit)
+    assert other.record.beta.tolist() == fit.record.beta.tolist()
+    for part in (other.record, other.record.convergence, other.design, *other.design.terms):
+        for array in arrays_of(part):
+            assert not array.flags.writeable
 
 
 def test_what_a_user_computes_with_is_a_copy(fit):

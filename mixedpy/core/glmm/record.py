@@ -7,7 +7,7 @@ from math import exp
 
 from mixedpy.core.arrays import Floats
 from mixedpy.core.family.protocol import Family
-from mixedpy.core.frozen import freeze_arrays
+from mixedpy.core.frozen import freeze_arrays, restore
 from mixedpy.core.record import Status
 
 __all__ = ["GlmmConvergence", "GlmmRecord"]
@@ -59,6 +59,8 @@ class GlmmConvergence:
     largest_eta: float
     start: Floats
     factorization: str
+
+    __setstate__ = restore
 
     def __post_init__(self) -> None:
         freeze_arrays(self)
@@ -119,6 +121,8 @@ class GlmmRecord:
     auxiliary: tuple[Floats | None, ...]
     n: int
     convergence: GlmmConvergence
+
+    __setstate__ = restore
 
     def __post_init__(self) -> None:
         freeze_arrays(self)
