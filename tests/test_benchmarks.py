@@ -46,19 +46,22 @@ def test_simulated_tables_are_repeatable_and_keep_their_structure(problems: Modu
     assert counts.iloc[0] > 5 * counts.median()
 
 
+def _printed(script: str, *arguments: str) -> list[str]:
+    """Run a script of the folder; the lines that it prints."""
+    command, environment = [sys.executable, str(FOLDER / script), *arguments], {"PYTHONPATH": str(FOLDER.parent)}
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.splitlines()
+
+
 def test_run_prints_a_row_for_each_problem() -> None:
-    command = [sys.executable, str(FOLDER / "run.py"), "pastes", "--repeats", "1", "--budget", "1", "--threads", "1"]
-    environment = {"PYTHONPATH": str(FOLDER.parent)}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    row = next(line for line in done.stdout.splitlines() if line.startswith("| Pastes"))
+    lines = _printed("run.py", "pastes", "--repeats", "1", "--budget", "1", "--threads", "1")
+    row = next(line for line in lines if line.startswith("| Pastes"))
     assert "| chain |" in row
-    assert "threads: 1" in done.stdout
+    assert any("threads: 1" in line for line in lines)
 
 
 def test_coverage_counts_every_target() -> None:
-    command = [sys.executable, str(FOLDER / "coverage.py"), "--simulations", "2"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(FOLDER.parent)})
-    rows = [line for line in done.stdout.splitlines() if line.startswith(("| mean", "| new"))]
+    lines = _printed("coverage.py", "--simulations", "2")
+    rows = [line for line in lines if line.startswith(("| mean", "| new"))]
     assert len(rows) == 12
     assert all(row.count("%") == 5 for row in rows)
 
@@ -66,9 +69,8 @@ def test_coverage_counts_every_target() -> None:
 @pytest.mark.parametrize(("script", "rows"), [("calibration.py", 7), ("boundary.py", 25)])
 def test_calibration_has_a_row_for_every_design(script: str, rows: int) -> None:
     """With one data set all rates are 0 or 100."""
-    command = [sys.executable, str(FOLDER / script), "--simulations", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(FOLDER.parent)})
-    table = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("| ")]
+    lines = _printed(script, "--simulations", "1")
+    table = [line.split("|")[1:-1] for line in lines if line.startswith("| ")]
     found = [row for row in table if not row[0].startswith((" design", " ---"))]
     assert len(found) == rows
     assert {cell.strip() for row in found for cell in row[-3:]} <= {"0.0", "100.0"}
@@ -76,6 +78,5 @@ def test_calibration_has_a_row_for_every_design(script: str, rows: int) -> None:
 
 def test_recovery_has_a_row_for_every_family() -> None:
     families = ["Poisson", "negative binomial, NB2"]
-    command = [sys.executable, str(FOLDER / "recovery.py"), "--sets", "2", *families]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(FOLDER.parent)})
-    assert [row.split("|")[1].strip() for row in done.stdout.splitlines()[2:]] == families
+    lines = _printed("recovery.py", "--sets", "2", *families)
+    assert [row.split("|")[1].strip() for row in lines[2:]] == families

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-__all__ = ["check_n_jobs", "run_tasks", "shares"]
+if TYPE_CHECKING:
+    from mixedpy.inference.bootstrap import Batch
+
+__all__ = ["check_n_jobs", "run_batches", "run_tasks", "shares"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -68,6 +72,41 @@ def run_tasks(
             out.append(result)
             bar.advance(weight)
     return out
+
+
+def run_batches(
+    prepare: Callable[[], Callable[[Batch], Result]],
+    plan: Sequence[Batch],
+    *,
+    n_jobs: int,
+    progress: bool | None,
+    unit: str,
+    here: Callable[[Batch], Result] | None = None,
+) -> list[Result]:
+    """Work off batches of replicates; results come in the order of the plan, whoever works.
+
+    Parameters
+    ----------
+    prepare : callable
+        Does once per worker what serves all its batches, and returns what does a batch; picklable.
+    plan : sequence of Batch
+        From ``batches``.
+    n_jobs, progress, unit
+        As for :func:`run_tasks`.
+    here : callable, optional
+        What ``prepare`` returns in this process, if it is at hand.
+    """
+    if n_jobs == 1:
+        counts = [batch.count for batch in plan]
+        return run_tasks(here or prepare(), plan, counts, n_jobs=1, progress=progress, unit=unit)
+    parts = shares(plan, n_jobs)
+    counts = [sum(batch.count for batch in part) for part in parts]
+    found = run_tasks(partial(_work, prepare), parts, counts, n_jobs=n_jobs, progress=progress, unit=unit)
+    return [result for part in found for result in part]
+
+
+def _work(prepare: Callable[[], Callable[[Batch], Result]], part: Sequence[Batch]) -> list[Result]:
+    return list(map(prepare(), part))
 
 
 def shares(items: Sequence[Task], n_jobs: int) -> list[list[Task]]:

@@ -37,7 +37,7 @@ from mixedpy.inference.bootstrap import (
     parameter_scales,
 )
 from mixedpy.inference.names import Parameter, choose_parameters, parameter_list, parameter_values
-from mixedpy.inference.parallel import check_n_jobs, run_tasks, shares
+from mixedpy.inference.parallel import check_n_jobs, run_batches
 
 if TYPE_CHECKING:
     from mixedpy.models.lmm import LmmFit
@@ -237,14 +237,7 @@ def collect(
     """
     worker = job.worker()
     plan = batches(nsim, worker.batch, seed)
-    if n_jobs == 1:
-        counts = [batch.count for batch in plan]
-        blocks = run_tasks(worker.run, plan, counts, n_jobs=1, progress=progress, unit="fit")
-    else:
-        parts = shares(plan, n_jobs)
-        counts = [sum(batch.count for batch in part) for part in parts]
-        found = run_tasks(partial(_work, job), parts, counts, n_jobs=n_jobs, progress=progress, unit="fit")
-        blocks = [block for share in found for block in share]
+    blocks = run_batches(partial(_prepared, job), plan, n_jobs=n_jobs, progress=progress, unit="fit", here=worker.run)
     failures, names = count_failures(blocks), list(job.names)
     result = Bootstrap(
         replicates=pd.DataFrame(np.concatenate([block.values for block in blocks]), columns=names),
@@ -262,10 +255,8 @@ def collect(
     return result
 
 
-def _work(job: Job, share: Sequence[Batch]) -> list[Block]:
-    """What one worker does with its share."""
-    worker = job.worker()
-    return [worker.run(batch) for batch in share]
+def _prepared(job: Job) -> Callable[[Batch], Block]:
+    return job.worker().run
 
 
 class _Worker:

@@ -10,6 +10,7 @@ import numpy as np
 from mixedpy.core.arrays import Design, Floats
 from mixedpy.core.control import Control
 from mixedpy.core.estimate import estimate
+from mixedpy.core.glmm.record import GlmmRecord
 from mixedpy.core.record import FitRecord
 from mixedpy.design import Built, Schema, build
 from mixedpy.errors import ConvergenceWarning, DataError, FormulaError, MixedpyError, SingularFitWarning
@@ -18,19 +19,24 @@ from mixedpy.inference.singular import singular_terms
 from mixedpy.models.generalized.request import GlmmRequest
 from mixedpy.models.request import Request
 
-__all__ = ["build_design", "check_offset_is_a_column", "estimate_design", "explained", "warn"]
+__all__ = ["build_design", "check_offset_is_a_column", "check_types", "estimate_design", "explained", "warn"]
 
 
-def build_design(request: Request) -> Built:
-    """Check the types of the arguments and build the design."""
+def check_types(request: Request | GlmmRequest) -> None:
+    """Check the types of what both kinds of models are asked with."""
     if not isinstance(request.formula, str):
         raise FormulaError(
             f"the formula is of type {type(request.formula).__name__}; give a text such as 'y ~ x + (1 | g)'"
         )
-    if not isinstance(request.reml, bool):
-        raise TypeError(f"reml={request.reml!r} must be True or False")
     if not isinstance(request.control, Control):
         raise TypeError(f"control={request.control!r} must be made by mixedpy.Control(...)")
+
+
+def build_design(request: Request) -> Built:
+    """Check the types of the arguments and build the design."""
+    check_types(request)
+    if not isinstance(request.reml, bool):
+        raise TypeError(f"reml={request.reml!r} must be True or False")
     return build(
         request.formula,
         request.data,
@@ -73,7 +79,7 @@ def explained(design: Design, schema: Schema) -> Iterator[None]:
         ) from error
 
 
-def warn(design: Design, schema: Schema, record: FitRecord, control: Control) -> None:
+def warn(design: Design, schema: Schema, record: FitRecord | GlmmRecord, control: Control) -> None:
     """Warn of a fit that did not converge, and of a singular one."""
     if not record.convergence.converged:
         message = f"the fit did not converge: {record.convergence.status.value}"

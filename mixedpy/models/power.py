@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -32,7 +31,7 @@ from mixedpy.inference.kenward_roger import KenwardRoger
 from mixedpy.inference.mixture import Mixture, mixture
 from mixedpy.inference.names import spelled, start_values, variance_name
 from mixedpy.inference.nesting import Embedding, TermEmbedding
-from mixedpy.inference.parallel import check_n_jobs, run_tasks, shares
+from mixedpy.inference.parallel import check_n_jobs, run_batches
 
 if TYPE_CHECKING:
     from mixedpy.models.lmm import LmmFit
@@ -226,22 +225,12 @@ def simulated_power(
 ) -> Power:
     """Let workers simulate all data sets of a job; warn of those that could not be fitted."""
     plan = batches(nsim, job.batch, seed)
-    if n_jobs == 1:
-        found = run_tasks(job.worker(), plan, [b.count for b in plan], n_jobs=1, progress=progress, unit="fit")
-    else:
-        parts = shares(plan, n_jobs)
-        counts = [sum(batch.count for batch in part) for part in parts]
-        found = run_tasks(partial(_work, job), parts, counts, n_jobs=n_jobs, progress=progress, unit="fit")
+    found = run_batches(job.worker, plan, n_jobs=n_jobs, progress=progress, unit="fit")
     result = Power(label, alpha, np.concatenate(found))
     if result.failed:
         message = f"{result.failed} of {nsim} simulated data sets could not be fitted; the power leaves them out"
         warn(IntervalWarning(message))
     return result
-
-
-def _work(job: PowerJob, part: Sequence[Batch]) -> Floats:
-    run = job.worker()
-    return np.concatenate([run(batch) for batch in part])
 
 
 class _Worker:

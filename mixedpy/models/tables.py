@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
+from mixedpy.core.record import Convergence
 from mixedpy.inference.criteria import criteria
 from mixedpy.inference.ddf import t_tests
 from mixedpy.inference.fitted import residuals
@@ -27,9 +28,10 @@ from mixedpy.report.records import (
 )
 
 if TYPE_CHECKING:
+    from mixedpy.models.fits import Fit
     from mixedpy.models.lmm import LmmFit
 
-__all__ = ["MOST_CORRELATED", "print_record", "summary_record", "varcorr_record", "wald_limits"]
+__all__ = ["MOST_CORRELATED", "notes_of", "print_record", "summary_record", "varcorr_record", "wald_limits"]
 
 MOST_CORRELATED = 12
 """Number of fixed effects up to which a summary shows their correlations unasked, as in lme4."""
@@ -47,7 +49,7 @@ def print_record(fit: LmmFit) -> PrintRecord:
         header=_header(fit),
         criteria=_criteria(fit),
         varcorr=varcorr_record(variance_components(fit.design, fit.schema, fit.record)),
-        notes=_notes(fit),
+        notes=notes_of(fit),
         fixef_names=tuple(fit.schema.fixed_names),
         fixef=fit.record.beta,
     )
@@ -63,7 +65,7 @@ def summary_record(fit: LmmFit, ddf: str | None, *, show_correlation: bool | Non
         criteria=_criteria(fit),
         scaled_residuals=np.quantile(residuals(fit.design, record, "scaled"), [0.0, 0.25, 0.5, 0.75, 1.0]),
         varcorr=varcorr_record(variance_components(fit.design, fit.schema, record)),
-        notes=_notes(fit),
+        notes=notes_of(fit),
         coef=_coefficients(fit, ddf),
         correlation=correlation(record) if show_correlation else None,
     )
@@ -100,7 +102,8 @@ def _criteria(fit: LmmFit) -> Criteria:
     return Criteria(aic=c.aic, bic=c.bic, loglik=c.loglik, deviance=c.deviance, df_resid=c.df_resid)
 
 
-def _notes(fit: LmmFit) -> Notes:
+def notes_of(fit: Fit) -> Notes:
+    """Collect what print-outs of either kind of fit say at their end."""
     return Notes(
         nobs=fit.nobs,
         ngroups=tuple(fit.ngroups.items()),
@@ -109,5 +112,5 @@ def _notes(fit: LmmFit) -> Notes:
         message=None if fit.converged else fit.convergence.status.value,
         dropped=tuple(fit.schema.dropped),
         n_missing_rows=fit.schema.n_missing_rows,
-        loglik_se=fit.convergence.loglik_se,
+        loglik_se=fit.convergence.loglik_se if isinstance(fit.convergence, Convergence) else 0.0,
     )

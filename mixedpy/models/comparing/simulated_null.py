@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from mixedpy.core.arrays import Floats
 from mixedpy.core.refit.ratio import LikelihoodRatio
 from mixedpy.core.refit.replicate import draw_responses, interior
 from mixedpy.inference.bootstrap import Batch, batches
-from mixedpy.inference.parallel import run_tasks, shares
+from mixedpy.inference.parallel import run_batches
 from mixedpy.models.generalized.bootstrap import draw_responses as glmm_responses
 from mixedpy.models.generalized.bootstrap import refit_record
 from mixedpy.models.glmm import GlmmFit
@@ -80,13 +80,7 @@ def simulate_null(
     job = _Job(_without_table(smaller), _without_table(larger))
     size = int(np.clip(_NUMBERS // smaller.nobs, 10, 500)) if isinstance(smaller, LmmFit) else _SINGLE
     plan = batches(nsim, size, seed)
-    if n_jobs == 1:
-        counts = [batch.count for batch in plan]
-        found = run_tasks(job.worker(), plan, counts, n_jobs=1, progress=progress, unit="data set")
-    else:
-        parts = shares(plan, n_jobs)
-        counts = [sum(batch.count for batch in part) for part in parts]
-        found = run_tasks(job, parts, counts, n_jobs=n_jobs, progress=progress, unit="data set")
+    found = run_batches(job.worker, plan, n_jobs=n_jobs, progress=progress, unit="data set")
     return SimulatedNull(np.concatenate(found))
 
 
@@ -96,10 +90,6 @@ class _Job:
 
     smaller: LmmFit | GlmmFit
     larger: LmmFit | GlmmFit
-
-    def __call__(self, part: Sequence[Batch]) -> Floats:
-        """Statistics of several batches."""
-        return np.concatenate([*map(self.worker(), part)])
 
     def worker(self) -> Callable[[Batch], Floats]:
         """Do what serves all batches."""

@@ -16,11 +16,10 @@ from mixedpy.errors import (
     FormulaError,
     MixedpyError,
     SeparationWarning,
-    SingularFitWarning,
-    warn,
 )
+from mixedpy.errors import warn as warn_user
 from mixedpy.inference.glmm.diagnose import alike_levels, separation
-from mixedpy.inference.singular import singular_terms
+from mixedpy.models.fitting import check_types, warn
 from mixedpy.models.generalized.families import find_family
 from mixedpy.models.generalized.request import GlmmRequest
 
@@ -39,12 +38,7 @@ MOST_EFFECTS = 3
 
 def build_glmm(request: GlmmRequest) -> tuple[Built, Family]:
     """Check the arguments, build the design, and check the response against the family."""
-    if not isinstance(request.formula, str):
-        raise FormulaError(
-            f"the formula is of type {type(request.formula).__name__}; give a text such as 'y ~ x + (1 | g)'"
-        )
-    if not isinstance(request.control, Control):
-        raise TypeError(f"control={request.control!r} must be made by mixedpy.Control(...)")
+    check_types(request)
     if request.control.factorization != "auto":
         raise ValueError(
             f"Control(factorization={request.control.factorization!r}) is for linear models; a generalized one chooses "
@@ -186,16 +180,8 @@ def warn_glmm(design: Design, schema: Schema, record: GlmmRecord, control: Contr
     """Warn of separation, of a fit that did not converge, and of a singular one."""
     for message in (separation(design, schema, record), alike_levels(design, schema, record)):
         if message is not None:
-            warn(SeparationWarning(message))
-    if not record.convergence.converged:
-        text = f"the fit did not converge: {record.convergence.status.value}"
-        warn(ConvergenceWarning(text))
-    elif not record.convergence.inner_converged:
+            warn_user(SeparationWarning(message))
+    if record.convergence.converged and not record.convergence.inner_converged:
         text = "the conditional modes of the random effects did not converge; rescale the columns or simplify the model"
-        warn(ConvergenceWarning(text))
-    if terms := singular_terms(design, schema, record, control.singular_tol):
-        text = (
-            f"the fit is singular: among the random effects of {' and '.join(terms)} a variance is zero or a "
-            "correlation is plus or minus one. The estimates stand; consider a simpler random part"
-        )
-        warn(SingularFitWarning(text))
+        warn_user(ConvergenceWarning(text))
+    warn(design, schema, record, control)

@@ -17,8 +17,8 @@ from mixedpy.inference.names import auxiliary_names
 from mixedpy.inference.varcorr import variance_components
 from mixedpy.inference.vcov import correlation
 from mixedpy.models.summary import Summary, summary_tables
-from mixedpy.models.tables import MOST_CORRELATED, summary_record, varcorr_record
-from mixedpy.report.records import CoefTable, Criteria, FitHeader, Notes, PrintRecord, SummaryRecord
+from mixedpy.models.tables import MOST_CORRELATED, notes_of, summary_record, varcorr_record
+from mixedpy.report.records import CoefTable, Criteria, FitHeader, PrintRecord, SummaryRecord
 
 if TYPE_CHECKING:
     from mixedpy.models.fits import Fit
@@ -33,7 +33,7 @@ def glmm_print_record(fit: GlmmFit) -> PrintRecord:
         header=_header(fit),
         criteria=_criteria(fit),
         varcorr=varcorr_record(variance_components(fit.design, fit.schema, fit.record)),
-        notes=_notes(fit),
+        notes=notes_of(fit),
         fixef_names=tuple(fit.schema.fixed_names),
         fixef=fit.record.beta,
     )
@@ -48,7 +48,7 @@ def glmm_summary_record(fit: GlmmFit, *, show_correlation: bool | None) -> Summa
         criteria=_criteria(fit),
         scaled_residuals=np.quantile(_scaled_residuals(fit), [0.0, 0.25, 0.5, 0.75, 1.0]),
         varcorr=varcorr_record(variance_components(fit.design, fit.schema, record)),
-        notes=_notes(fit),
+        notes=notes_of(fit),
         coef=_coefficients(fit),
         correlation=correlation(record) if shown else None,
         own=None if _shown_elsewhere(record.family) else auxiliary_table(fit),
@@ -128,15 +128,3 @@ def _header(fit: GlmmFit) -> FitHeader:
 
 def _criteria(fit: GlmmFit) -> Criteria:
     return Criteria(aic=fit.aic, bic=fit.bic, loglik=fit.loglik, deviance=fit.deviance, df_resid=fit.df_resid)
-
-
-def _notes(fit: GlmmFit) -> Notes:
-    return Notes(
-        nobs=fit.nobs,
-        ngroups=tuple(fit.ngroups.items()),
-        singular=fit.singular,
-        converged=fit.converged,
-        message=None if fit.converged else fit.convergence.status.value,
-        dropped=tuple(fit.schema.dropped),
-        n_missing_rows=fit.schema.n_missing_rows,
-    )
